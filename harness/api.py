@@ -1,0 +1,182 @@
+"""The bake-off from Python: one function a command. The commands of `bakeoff` call these and print what they return.
+
+    from pathlib import Path
+    from harness import api
+
+    finished = api.run(Path("my-data"), options=api.RunOptions(quick=True))
+    print(finished.verdict.kind, finished.verdict.arm)
+
+Nothing here prints. What a user can mend is raised as `harness.errors.UserError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.audit.lengths import too_long
+from harness.audit.report import Audit, InputVectors, audit
+from harness.errors import MissingModel
+from harness.experiment import finish as finishing
+from harness.experiment.options import RunOptions, Silent, Watcher
+from harness.experiment.plan import Plan
+from harness.experiment.run import Finished, Prepared, prepare, run, run_prepared
+from harness.metrics.registry import metric_named
+from harness.records import ArmScore, Comparison, Verdict
+from harness.report.content import ReportData
+from harness.report.write import write_reports
+from harness.retrieval.embed import SentenceEmbedder
+from harness.scenario import Problem, Scenario
+from harness.scenario_file.columns import ColumnMap
+from harness.scenario_file.init import InitResult, init_folder
+from harness.scenario_file.read import Overrides, read_scenario
+from harness.store import RunFolder, open_run
+
+__all__ = [
+    "ArmScore",
+    "Checked",
+    "ColumnMap",
+    "Finished",
+    "InitResult",
+    "Overrides",
+    "Plan",
+    "Prepared",
+    "RunOptions",
+    "RunSummary",
+    "check",
+    "compare",
+    "history",
+    "init_folder",
+    "plan",
+    "prepare",
+    "read_scenario",
+    "report",
+    "report_data",
+    "run",
+    "run_prepared",
+    "score",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What `check` found in a folder without errors."""
+
+    scenario: Scenario
+    audit: Audit
+    problems: tuple[Problem, ...]
+    """Warnings of reading and of the audit."""
+
+
+def check(path: Path, *, overrides: Overrides | None = None, watcher: Watcher | None = None) -> Checked:
+    """Read everything and look for leaks, contradictions, answers nobody can find and rows that are too long.
+
+    Raises:
+        InputProblems: the files have errors; all of them, and the warnings, are listed.
+    """
+    scenario = read_scenario(path, overrides=overrides or Overrides())
+    watcher = watcher or Silent()
+    watcher.stage("audit")
+    found = audit(scenario, vectors=_vectors(scenario, watcher))
+    long = tuple(_long_rows(scenario, watcher))
+    return Checked(scenario, found, (*scenario.warnings, *found.problems, *long))
+
+
+def _vectors(scenario: Scenario, watcher: Watcher) -> InputVectors | None:
+    if not scenario.train:
+        return None
+    try:
+        embedder = SentenceEmbedder(scenario.embedder)
+        return InputVectors(
+            train=embedder.encode([c.input for c in scenario.train]),
+            cases=embedder.encode([c.input for c in scenario.cases]),
+        )
+    except MissingModel as error:
+        watcher.note(f"Near duplicates were not looked for: {error}")
+        return None
+
+
+def _long_rows(scenario: Scenario, watcher: Watcher) -> Sequence[Problem]:
+    """Rows longer than the model's window, counted with its own tokenizer; none where the model is not here."""
+    from harness.models.local import window_and_counter
+
+    try:
+        window, count = window_and_counter(scenario.model)
+    except MissingModel as error:
+        watcher.note(f"Lengths were not counted: {error}")
+        return ()
+    cases = too_long(scenario.cases, window=window, count_tokens=count, file=scenario.eval_file)
+    return (*cases, *too_long(scenario.train, window=window, count_tokens=count, file=scenario.train_file))
+
+
+def plan(path: Path, *, options: RunOptions | None = None, watcher: Watcher | None = None) -> Plan:
+    """What a run would do, what it could show, and what it would take. Loads no language model."""
+    return prepare(path, options=options or RunOptions(), watcher=watcher).plan
+
+
+def score(run_folder: Path) -> tuple[ArmScore, ...]:
+    """Score a run's predictions anew and draw the verdict again.
+
+    Raises:
+        RunFolderError: the folder is no run, is damaged or unfinished, or its rule was changed.
+    """
+    folder = open_run(run_folder)
+    finishing.finish(folder)
+    return folder.scores()
+
+
+def compare(run_folder: Path, *, metric: str | None = None) -> tuple[Comparison, ...]:
+    """All pairs of arms on the rule's metric, or on another one (then it is a look, not the verdict)."""
+    folder = open_run(run_folder)
+    if metric is not None:
+        metric_named(metric)
+    return finishing.compared(folder, finishing.scored(folder)[0], metric=metric)
+
+
+def report_data(run_folder: Path) -> ReportData:
+    """Everything that a report says of a run, from its folder alone."""
+    folder = open_run(run_folder)
+    case_scores, scores = finishing.scored(folder)
+    arms = finishing.taking_part(folder)
+    predictions = folder.predictions()
+    return ReportData(
+        scenario=folder.scenario(),
+        rule=folder.rule().rule,
+        cases=folder.cases(),
+        verdict=finishing.finish(folder),
+        scores=scores,
+        case_scores=case_scores,
+        predictions=tuple(p for arm in arms for p in predictions.get(arm, {}).values()),
+        passages=folder.passages(),
+        recipes=tuple(r for r in folder.recipes() if r.arm in arms),
+        costs=finishing.costs(folder),
+        provenance=folder.provenance(),
+    )
+
+
+def report(run_folder: Path) -> tuple[Path, ...]:
+    """Write `report.md` and `report.html` into a run folder; no model is loaded."""
+    return write_reports(report_data(run_folder), run_folder)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One line of `history`."""
+
+    path: Path
+    name: str
+    created: str
+    verdict: Verdict | None
+    """None where the run is not finished."""
+
+
+def history(runs_folder: Path = Path("runs")) -> tuple[RunSummary, ...]:
+    """The runs under a folder, newest first."""
+    found = []
+    for file in runs_folder.glob("*/run.json"):
+        folder = RunFolder(file.parent)
+        key = folder.key()
+        verdict = folder.verdict() if folder.has("verdict.json") else None
+        found.append(RunSummary(file.parent, key.name, key.created, verdict))
+    return tuple(sorted(found, key=lambda summary: summary.created, reverse=True))

@@ -1,0 +1,222 @@
+"""The workbench: what all arms share, so that they differ in nothing but what they bring.
+
+One model, one prompt builder, one instruction, one longest answer, one dev split, one index of the documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from harness.arms.base import Request
+from harness.errors import ArmFailed
+from harness.generation.cache import AnswerCache, answer_key
+from harness.generation.prompts import Framing, build_messages
+from harness.metrics.answer import parse_answer
+from harness.metrics.registry import metric_named
+from harness.models.base import Completion, Job, Stop, TextModel
+from harness.records import Choice, Passage, Recipe, Trial
+from harness.retrieval.chunks import chunk_documents
+from harness.retrieval.embed import Embedder, Vectors
+from harness.retrieval.index import VectorIndex, build_index
+from harness.scenario import Case, Kind, Scenario
+from harness.tuning.examples import TrainingText
+
+Notify = Callable[[str, float], None]
+"""(what is going on, share done 0..1)"""
+
+TIE_BREAK = 0.001
+"""Weight of chrF beside the metric when settings are chosen: it decides only between equals."""
+
+
+class Tuner(Protocol):
+    """Trains an adapter for the bench's model."""
+
+    def __call__(
+        self, arm: str, examples: Sequence[TrainingText], *, dev: Sequence[TrainingText], notify: Notify
+    ) -> Recipe:
+        """The recipe of a tuned arm: adapter, what it cost, what was chosen."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Everything an arm may use. Not slotted: indexes are built once, when first wanted."""
+
+    scenario: Scenario
+    train: tuple[Case, ...]
+    """Training examples without the dev split: shots, indexes and tuning draw on these."""
+    dev: tuple[Case, ...]
+    """Held out of train; every choice is made on these."""
+    model: TextModel
+    embedder: Embedder | None
+    max_new_tokens: int
+    folder: Path
+    """The run folder (adapters live in it)."""
+    framing: Framing = Framing.SYSTEM
+    framing_choice: tuple[Choice, ...] = ()
+    cache: AnswerCache = field(default_factory=lambda: AnswerCache(None))
+    tuner: Tuner | None = None
+    quick: bool = False
+    notify: Notify = lambda what, share: None
+
+    @property
+    def stop(self) -> Stop:
+        """Where answers may end early; the parser reads the same answer with or without it."""
+        ends = {Kind.SHORT_ANSWER: Stop.LINE, Kind.JSON: Stop.JSON}
+        return ends.get(self.scenario.kind, Stop.END)
+
+    def key(self, prompt: str, *, adapter_digest: str = "") -> str:
+        """The cache key of a prompt's answer."""
+        return answer_key(
+            self.model.description,
+            prompt,
+            adapter_digest=adapter_digest,
+            max_new_tokens=self.max_new_tokens,
+            stop=self.stop,
+        )
+
+    def start(self, prompts: Sequence[str]) -> Job:
+        """Put prompts under way, with the generation settings that all arms share."""
+        return self.model.start(prompts, max_new_tokens=self.max_new_tokens, stop=self.stop)
+
+    @property
+    def seed(self) -> int:
+        """Seed of every draw."""
+        return self.scenario.seed
+
+    @property
+    def examples(self) -> tuple[Case, ...]:
+        """All training examples, dev included."""
+        return self.train + self.dev
+
+    @cached_property
+    def _by_id(self) -> dict[str, Case]:
+        return {case.id: case for case in self.examples}
+
+    def example(self, name: str) -> Case:
+        """The training example with this id."""
+        return self._by_id[name]
+
+    @cached_property
+    def example_vectors(self) -> Vectors:
+        """Unit vectors of the training inputs, in the order of `train`."""
+        return self._embedder.encode([case.input for case in self.train])
+
+    @cached_property
+    def example_index(self) -> VectorIndex:
+        """Nearest training inputs."""
+        return build_index(self._embedder, [case.input for case in self.train])
+
+    @cached_property
+    def passages(self) -> tuple[Passage, ...]:
+        """What retrieval reads: the documents in chunks, or, without documents, the training examples."""
+        if self.scenario.documents:
+            return chunk_documents(self.scenario.documents)
+        return tuple(Passage(c.id, c.id, "", f"{c.input}\n{c.output}") for c in self.train)
+
+    @cached_property
+    def _passage_index(self) -> VectorIndex:
+        return build_index(self._embedder, [f"{p.title}\n{p.text}" if p.title else p.text for p in self.passages])
+
+    def retrieve(self, queries: Sequence[str], *, k: int, fresh: bool = False) -> list[tuple[Passage, ...]]:
+        """The k nearest passages of each query, nearest first."""
+        found = self._passage_index.search(queries, k=k, fresh=fresh)
+        return [tuple(self.passages[i] for i in row) for row in found]
+
+    @property
+    def _embedder(self) -> Embedder:
+        if self.embedder is None:
+            raise ArmFailed("no embedder is available, and this arm retrieves")
+        return self.embedder
+
+    def prompt(self, case: Case, request: Request) -> str:
+        """The exact prompt; the farthest shots, then the last passages, are dropped until it fits the window."""
+        shots, passages = request.shots, request.passages
+        while True:
+            messages = build_messages(
+                self.scenario.instruction, case.input, framing=self.framing, shots=shots, passages=passages
+            )
+            text = self.model.render(messages)
+            if not (shots or passages) or self._fits(text):
+                return text
+            shots, passages = (shots[1:], passages) if shots else (shots, passages[:-1])
+
+    def _fits(self, prompt: str) -> bool:
+        window = self.model.description.window
+        # A token is at least one character long: short texts need no tokenizer.
+        room = window - self.max_new_tokens
+        return len(prompt) <= room or self.model.count_tokens(prompt) <= room
+
+    def too_long(self, prompt: str) -> str | None:
+        """A sentence where the prompt cannot fit the model's window, else None."""
+        if self._fits(prompt):
+            return None
+        return (
+            f"the prompt has {self.model.count_tokens(prompt)} tokens and the answer may take {self.max_new_tokens}, "
+            f"but the model's window is {self.model.description.window}"
+        )
+
+    def ask(self, cases: Sequence[Case], requests: Sequence[Request]) -> list[str]:
+        """Raw answers of the untuned model, for choosing on dev."""
+        prompts = [self.prompt(case, request) for case, request in zip(cases, requests, strict=True)]
+        keys = [self.key(prompt) for prompt in prompts]
+        known = self.cache.get(keys)
+        if not all(key in known for key in keys):
+            known |= self._complete(prompts, keys)
+        return [known[key].text for key in keys]
+
+    def _complete(self, prompts: Sequence[str], keys: Sequence[str]) -> dict[str, Completion]:
+        job = self.start(prompts)
+        found: dict[str, Completion] = {}
+        for batch in job.batches:
+            made = dict(zip((keys[i] for i in batch), job.answer(batch), strict=True))
+            self.cache.put(made)
+            found |= made
+        return found
+
+    def choose(self, setting: str, options: Mapping[str, Sequence[Request]]) -> Choice:
+        """Try each option on dev and keep the best.
+
+        Without dev cases (or with a single option) the first option is taken untried.
+        """
+        names = list(options)
+        if not self.dev or len(names) == 1:
+            return Choice(setting, names[0], self.scenario.rule.metric, 0)
+        answers: dict[str, list[str]] = {}
+        for number, name in enumerate(names):
+            self.notify(f"choosing {setting}: {name}", number / len(names))
+            answers[name] = self.ask(self.dev, options[name])
+        return self.best(setting, answers)
+
+    def best(self, setting: str, answers: Mapping[str, Sequence[str]]) -> Choice:
+        """The option whose dev answers score best: the first of equals, chrF deciding between equal scores."""
+        metric = self.scenario.rule.metric
+        scored = {name: (self._mean(metric, texts), self._mean("chrf", texts)) for name, texts in answers.items()}
+        chosen = max(scored, key=lambda name: scored[name][0] + TIE_BREAK * scored[name][1])
+        return Choice(setting, chosen, metric, len(self.dev), tuple(Trial(n, s[0]) for n, s in scored.items()))
+
+    def _mean(self, metric: str, answers: Sequence[str]) -> float:
+        score = metric_named(metric).score
+        if score is None or not answers:
+            return 0.0
+        scenario = self.scenario
+        values = [
+            score(parse_answer(text, kind=scenario.kind, labels=scenario.labels), case.accepted) if text else 0.0
+            for text, case in zip(answers, self.dev, strict=True)
+        ]
+        return sum(values) / len(values)
+
+    def tune(self, arm: str, requests: Sequence[Request], *, dev: Sequence[Request]) -> Recipe:
+        """Train an adapter on prompts of these shapes.
+
+        Raises:
+            ArmFailed: this bench's model cannot be tuned here.
+        """
+        if self.tuner is None:
+            raise ArmFailed("the model cannot be tuned here")
+        texts = [TrainingText(self.prompt(c, r), c.output) for c, r in zip(self.train, requests, strict=True)]
+        held = [TrainingText(self.prompt(c, r), c.output) for c, r in zip(self.dev, dev, strict=True)]
+        return self.tuner(arm, texts, dev=held, notify=self.notify)

@@ -1,0 +1,166 @@
+"""Everything that can be said of a scenario's data before a model answers, in one record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.audit.answerability import Answerability, answerability, unknown_documents
+from harness.audit.labels import class_counts, contradictions, label_problems
+from harness.audit.leaks import exact_leaks, near_duplicates, without_leaks
+from harness.audit.lengths import CountTokens, too_long
+from harness.audit.text import Place, normalised, shortened
+from harness.scenario import Case, Kind, Problem, RemovedRow, Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class InputVectors:
+    """Embeddings of the inputs, one row a case: shapes (n_train, d) and (n_eval, d)."""
+
+    train: npt.NDArray[np.floating]
+    cases: npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What the data say."""
+
+    problems: tuple[Problem, ...]
+    """Warnings, each with its place; leaks first."""
+    removed: tuple[RemovedRow, ...]
+    """Training rows to leave out, exact copies first."""
+    n_train: int
+    """Training rows as read; `n_train - len(removed)` stay."""
+    n_eval: int
+    n_labels: int = 0
+    """Different outputs of train and eval, for labels; else 0."""
+    label_rows_min: int | None = None
+    """Training rows of the rarest label that eval asks for or train shows; None without labels or training rows."""
+    label_rows_median: float | None = None
+    contradictory: int = 0
+    """Inputs that stand with different outputs."""
+    repeated_eval: int = 0
+    """Eval rows that repeat an earlier one."""
+    answerable_share: float | None = None
+    """Share of eval answers that some document holds, 0..1; None where it was not looked for."""
+    documents: int = 0
+    corpus_words: int = 0
+    too_long: int | None = None
+    """Rows longer than the context window; None where it was not counted."""
+
+
+def audit(
+    scenario: Scenario,
+    *,
+    vectors: InputVectors | None = None,
+    count_tokens: CountTokens | None = None,
+    window: int | None = None,
+) -> Audit:
+    """Audit a scenario. Near duplicates need `vectors`; lengths need `count_tokens` and `window` (tokens)."""
+    removed = _removed(scenario, vectors)
+    places = _places(scenario)
+    contradictory = tuple(contradictions(places, scenario.kind))
+    repeated = tuple(_repeated(scenario))
+    found = _answers(scenario)
+    long = tuple(_too_long(scenario, count_tokens, window)) if count_tokens and window else None
+    counts = _label_rows(scenario, without_leaks(scenario.train, removed))
+    return Audit(
+        problems=(
+            *_leak_problems(scenario, removed),
+            *repeated,
+            *contradictory,
+            *_label_problems(scenario, removed),
+            *_document_problems(scenario, found),
+            *(long or ()),
+        ),
+        removed=removed,
+        n_train=len(scenario.train),
+        n_eval=len(scenario.cases),
+        n_labels=len(counts),
+        label_rows_min=min(counts) if counts and scenario.train else None,
+        label_rows_median=float(median(counts)) if counts and scenario.train else None,
+        contradictory=len(contradictory),
+        repeated_eval=len(repeated),
+        answerable_share=found.share if found else None,
+        documents=len(scenario.documents),
+        corpus_words=sum(len(document.text.split()) for document in scenario.documents),
+        too_long=None if long is None else len(long),
+    )
+
+
+def _removed(scenario: Scenario, vectors: InputVectors | None) -> tuple[RemovedRow, ...]:
+    exact = exact_leaks(scenario.train, scenario.cases)
+    if vectors is None:
+        return exact
+    near = near_duplicates(scenario.train, scenario.cases, train_vectors=vectors.train, case_vectors=vectors.cases)
+    return (*exact, *near)
+
+
+def _places(scenario: Scenario) -> list[Place]:
+    train = [Place(scenario.train_file, case) for case in scenario.train]
+    return train + [Place(scenario.eval_file, case) for case in scenario.cases]
+
+
+def _leak_problems(scenario: Scenario, removed: Sequence[RemovedRow]) -> Iterator[Problem]:
+    train = {case.id: case for case in scenario.train}
+    cases = {case.id: case for case in scenario.cases}
+    for row in removed:
+        place = Place(scenario.eval_file, cases[row.eval_id])
+        how = f"stands in {place} too" if row.why == "exact" else f"is nearly the same as in {place}"
+        message = f"the input {shortened(train[row.train_id].input)} {how}; the row is left out of training"
+        yield Problem("warning", message, scenario.train_file, train[row.train_id].line)
+
+
+def _repeated(scenario: Scenario) -> Iterator[Problem]:
+    first: dict[tuple[str, str], Case] = {}
+    for case in scenario.cases:
+        earlier = first.setdefault((normalised(case.input), normalised(case.output)), case)
+        if earlier is not case:
+            message = f"the row repeats {Place(scenario.eval_file, earlier)} and counts twice; delete one of them"
+            yield Problem("warning", message, scenario.eval_file, case.line)
+
+
+def _label_rows(scenario: Scenario, train: Sequence[Case]) -> list[int]:
+    """Training rows of each label, 0 for labels that only eval has."""
+    if scenario.kind is not Kind.LABELS:
+        return []
+    counts = class_counts(train)
+    return [counts[label] for label in dict.fromkeys(case.output for case in (*train, *scenario.cases))]
+
+
+def _label_problems(scenario: Scenario, removed: Sequence[RemovedRow]) -> Iterator[Problem]:
+    if scenario.kind is Kind.LABELS:
+        stay = without_leaks(scenario.train, removed)
+        yield from label_problems(stay, scenario.cases, file=scenario.train_file)
+
+
+def _answers(scenario: Scenario) -> Answerability | None:
+    if not scenario.documents or scenario.kind not in (Kind.SHORT_ANSWER, Kind.FREE_TEXT):
+        return None
+    return answerability(scenario.cases, scenario.documents)
+
+
+def _document_problems(scenario: Scenario, found: Answerability | None) -> Iterator[Problem]:
+    """Short answers are named one by one; of free text, which is rarely copied, only the share is said."""
+    for file, cases in ((scenario.train_file, scenario.train), (scenario.eval_file, scenario.cases)):
+        yield from unknown_documents(cases, scenario.documents, file=file)
+    if found is None or not found.missing:
+        return
+    if scenario.kind is Kind.FREE_TEXT:
+        message = f"no document holds {len(found.missing)} of {found.checked} eval answers, nor most of their words"
+        yield Problem("warning", message, scenario.eval_file)
+        return
+    for case in found.missing:
+        message = f"no document holds the answer {shortened(case.output)}; arms that read documents cannot copy it"
+        yield Problem("warning", message, scenario.eval_file, case.line)
+
+
+def _too_long(scenario: Scenario, count_tokens: CountTokens, window: int) -> Iterator[Problem]:
+    for file, cases in ((scenario.train_file, scenario.train), (scenario.eval_file, scenario.cases)):
+        yield from too_long(
+            cases, file=file, count_tokens=count_tokens, window=window, instruction=scenario.instruction
+        )

@@ -1,0 +1,98 @@
+"""What several commands share: options, the console, lists of problems."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from harness.errors import InputProblems
+from harness.scenario import Problem
+from harness.scenario_file.read import Overrides
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+MOST_PROBLEMS = 60
+"""Problems of one level that are printed; the rest is counted."""
+
+
+class Inputs(click.ParamType[Path]):
+    """A path; whether it serves is said by what reads it, in a sentence of its own."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Text to path."""
+        return Path(value)
+
+
+INPUT = Inputs()
+
+
+def scenario_options(command: F) -> F:
+    """Options that say more about the scenario than its files do."""
+    for option in reversed(
+        [
+            click.option("--arms", help="Only these arms, comma separated (the control always takes part)."),
+            click.option("--eval-limit", type=click.IntRange(min=1), help="At most so many eval cases."),
+            click.option("--train-limit", type=click.IntRange(min=0), help="At most so many training rows."),
+            click.option("--seed", type=int, help="Seed of every draw (default 0)."),
+            click.option("--model", help="Language model: local folder, GGUF file or Hugging Face id."),
+            click.option("--embedder", help="Embedding model: local folder or Hugging Face id."),
+            click.option("--instruction", help="What the model is asked to do; every arm gets the same."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def overrides_from(
+    *,
+    arms: str | None,
+    eval_limit: int | None,
+    train_limit: int | None,
+    seed: int | None,
+    model: str | None,
+    embedder: str | None,
+    instruction: str | None,
+) -> Overrides:
+    """What the options say."""
+    names = tuple(name.strip() for name in arms.split(",") if name.strip()) if arms is not None else None
+    return Overrides(
+        instruction=instruction,
+        model=model,
+        embedder=embedder,
+        arms=names,
+        seed=seed,
+        eval_limit=eval_limit,
+        train_limit=train_limit,
+    )
+
+
+def console(*, stderr: bool = False) -> Console:
+    """The terminal; at least 80 columns, so that tables don't break when the output goes to a file."""
+    made = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=max(100, made.width))
+
+
+def show_problems(out: Console, problems: Sequence[Problem]) -> None:
+    """Errors first, then warnings, each with its place; long lists are cut and counted."""
+    for level, style in (("error", "bold red"), ("warning", "yellow")):
+        found = [problem for problem in problems if problem.level == level]
+        for problem in found[:MOST_PROBLEMS]:
+            out.print(Text.assemble((f"{level}: ", style), str(problem)))
+        if len(found) > MOST_PROBLEMS:
+            out.print(f"... and {len(found) - MOST_PROBLEMS:,} more {level}s.")
+
+
+def refuse(problems: InputProblems) -> None:
+    """Show every problem and exit with 2."""
+    errors = sum(problem.level == "error" for problem in problems.problems)
+    out = console(stderr=True)
+    show_problems(out, problems.problems)
+    out.print(f"{errors} error{'s' if errors != 1 else ''}: nothing was run. Mend the files and try again.")
+    raise click.exceptions.Exit(2)

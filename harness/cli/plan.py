@@ -1,0 +1,40 @@
+"""`bakeoff plan`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.common import INPUT, console, overrides_from, refuse, scenario_options
+from harness.errors import InputProblems
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=INPUT)
+@click.option("--quick", is_flag=True, help="Plan a quick run.")
+@scenario_options
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+def plan(folder: Path, quick: bool, as_json: bool, **scenario: object) -> None:
+    """Show what a run on DIR would do, what it could show and what it would take. No language model is loaded."""
+    from harness import api
+    from harness.cli.progress import PlainWatcher
+    from harness.cli.show import show_inferred, show_plan
+
+    options = api.RunOptions(
+        quick=quick,
+        overrides=overrides_from(**scenario),  # type: ignore[arg-type] # click hands them over by name
+    )
+    try:
+        made = api.plan(folder, options=options, watcher=PlainWatcher(console(stderr=True)))
+    except InputProblems as problems:
+        refuse(problems)
+        return
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.format(msgspec.json.encode(made), indent=1).decode())
+        return
+    out = console()
+    show_inferred(out, made)
+    show_plan(out, made)

@@ -1,0 +1,133 @@
+"""What a run is doing, while it does it: a live line on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+PLAIN_EVERY = 15.0
+"""Seconds between plain lines of one stage."""
+
+TITLES = {
+    "audit": "Reading and checking the data",
+    "load": "Loading the model, choosing the framing on dev",
+    "latency": "Timing requests one by one",
+    "verdict": "Drawing the verdict",
+    "prepare": "Preparing",
+    "answer": "Answering",
+}
+
+
+def title_of(stage: str, detail: str) -> str:
+    """A stage's name for people: `answer lora` -> `Answering: LoRA`."""
+    from harness.report.names import arm_name
+
+    word, _, arm = stage.partition(" ")
+    title = TITLES.get(word, word)
+    shown = arm_name(arm) if arm else detail
+    return f"{title}: {shown}" if shown else title
+
+
+class LiveWatcher:
+    """A progress bar a stage."""
+
+    def __init__(self, out: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[score]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=out,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> LiveWatcher:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+        self._progress.stop()
+
+    def stage(self, name: str, detail: str = "") -> None:
+        """A bar for a new stage; the last one is left as done."""
+        self._close()
+        self._task = self._progress.add_task(escape(title_of(name, detail)), total=None, score="")
+
+    def progress(self, done: int, total: int, *, score: float | None = None) -> None:
+        """Move the bar."""
+        if self._task is not None:
+            shown = f"score {score * 100:.0f}" if score is not None else ""
+            self._progress.update(self._task, completed=done, total=total, score=shown)
+
+    def note(self, text: str) -> None:
+        """A line above the bars."""
+        self._progress.console.print(escape(text))
+
+    def _close(self) -> None:
+        if self._task is not None:
+            task = next(t for t in self._progress.tasks if t.id == self._task)
+            total = task.total or 1
+            self._progress.update(self._task, total=total, completed=total)
+            self._progress.stop_task(self._task)
+
+
+class PlainWatcher:
+    """A line when a stage begins, and one now and then while it lasts."""
+
+    def __init__(self, out: Console) -> None:
+        self._out = out
+        self._start = time.monotonic()
+        self._last = self._start
+        self._title = ""
+
+    def __enter__(self) -> PlainWatcher:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def stage(self, name: str, detail: str = "") -> None:
+        """Say what begins."""
+        self._title = title_of(name, detail)
+        self._say(self._title)
+
+    def progress(self, done: int, total: int, *, score: float | None = None) -> None:
+        """Say how far it is, every few seconds and at the end."""
+        ended = score is not None and done == total
+        if not ended and time.monotonic() - self._last < PLAIN_EVERY:
+            return
+        shown = f", score {score * 100:.0f}" if score is not None else ""
+        self._say(f"{self._title}: {done} of {total}{shown}")
+
+    def note(self, text: str) -> None:
+        """Say it."""
+        self._say(text)
+
+    def _say(self, text: str) -> None:
+        self._last = time.monotonic()
+        elapsed = int(self._last - self._start)
+        self._out.print(f"[{elapsed // 60:d}:{elapsed % 60:02d}] {text}", markup=False)
+
+
+def watcher_for(out: Console) -> LiveWatcher | PlainWatcher:
+    """Live on a terminal, plain elsewhere."""
+    return LiveWatcher(out) if out.is_terminal else PlainWatcher(out)

@@ -1,0 +1,58 @@
+"""`bakeoff run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.common import INPUT, console, overrides_from, refuse, scenario_options
+from harness.errors import InputProblems
+
+UNDECIDED = ("not_enough_cases", "could_not_compare")
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=INPUT)
+@click.option("--out", type=INPUT, help="The run's folder (default: a new one under runs/). The same command goes on.")
+@click.option("--quick", is_flag=True, help="Fewer settings tried and less tuning: a first, rough answer.")
+@scenario_options
+@click.option("--no-cache", is_flag=True, help="Do not reuse answers of earlier runs.")
+@click.option("--json", "as_json", is_flag=True, help="Print verdict.json on standard output, progress on the other.")
+@click.option("--strict", is_flag=True, help="Exit with 3 where the verdict is undecided.")
+def run(
+    folder: Path, out: Path | None, quick: bool, no_cache: bool, as_json: bool, strict: bool, **scenario: object
+) -> None:
+    """Run the bake-off on DIR (a folder with eval.jsonl, or a scenario.toml) and draw the verdict.
+
+    Stopped half way? The same command goes on where it was.
+    """
+    from harness import api
+    from harness.cli.progress import watcher_for
+    from harness.cli.show import show_inferred, show_plan, show_result
+    from harness.provenance import command_line
+
+    options = api.RunOptions(
+        out=out,
+        quick=quick,
+        overrides=overrides_from(**scenario),  # type: ignore[arg-type] # click hands them over by name
+        use_cache=not no_cache,
+        command=command_line(),
+    )
+    screen = console(stderr=as_json)
+    try:
+        with watcher_for(screen) as watcher:
+            ready = api.prepare(folder, options=options, watcher=watcher)
+        show_inferred(screen, ready.plan)
+        show_plan(screen, ready.plan)
+        with watcher_for(screen) as watcher:
+            finished = api.run_prepared(ready, options=options, watcher=watcher)
+    except InputProblems as problems:
+        refuse(problems)
+        return
+    files = api.report(finished.folder.path)
+    show_result(screen, api.report_data(finished.folder.path), files)
+    if as_json:
+        click.echo((finished.folder.path / "verdict.json").read_text(encoding="utf-8"), nl=False)
+    if strict and finished.verdict.kind in UNDECIDED:
+        raise click.exceptions.Exit(3)

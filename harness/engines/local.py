@@ -1,0 +1,126 @@
+"""Where work runs: this process. Loads the model once, tunes and merges adapters, answers batch by batch."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from harness.arms.bench import Notify, Tuner
+from harness.generation.decode import LocalTextModel
+from harness.models.base import ModelIdentity, TextModel
+from harness.models.local import LoadedModel, identify, load_model
+from harness.records import Choice, Recipe, Trial
+from harness.tuning.examples import TrainingText, row_set
+from harness.tuning.lora import TuningSettings, encode_rows, merged, tune
+
+BUDGET_CPU, BUDGET_CPU_QUICK, BUDGET_GPU = 600_000, 120_000, 50_000_000
+"""Most tokens that one arm's tuning may put through the model (a shared prefix counts once a step)."""
+
+
+class Engine(Protocol):
+    """A model, with what it takes to tune it and to answer under an adapter."""
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Which weights these are, known without loading them."""
+
+    @property
+    def model(self) -> TextModel:
+        """What answers."""
+
+    def tuner(self, folder: Path, *, quick: bool, seed: int) -> Tuner | None:
+        """What trains adapters into this run folder; None where nothing can be trained."""
+
+    def adapted(self, adapter: Path | None) -> AbstractContextManager[None]:
+        """Answer under this adapter (merged) for a while."""
+
+
+@dataclass(frozen=True)
+class LocalEngine:
+    """The engine over weights in this process. Not slotted: the model is loaded when first wanted."""
+
+    name: str | None = None
+
+    @cached_property
+    def identity(self) -> ModelIdentity:
+        """Which weights these are."""
+        return identify(self.name)
+
+    @cached_property
+    def loaded(self) -> LoadedModel:
+        """The weights."""
+        return load_model(self.name)
+
+    @cached_property
+    def model(self) -> TextModel:
+        """What answers."""
+        return LocalTextModel(self.loaded)
+
+    def tuner(self, folder: Path, *, quick: bool, seed: int) -> Tuner | None:
+        """A LoRA tuner."""
+        return LocalTuner(self.loaded, folder, quick, seed)
+
+    def adapted(self, adapter: Path | None) -> AbstractContextManager[None]:
+        """Merge this adapter for a while."""
+        return contextlib.nullcontext() if adapter is None else merged(self.loaded, adapter)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTuner:
+    """`Tuner` over weights in this process."""
+
+    loaded: LoadedModel
+    folder: Path
+    quick: bool
+    seed: int
+
+    def __call__(
+        self, arm: str, examples: Sequence[TrainingText], *, dev: Sequence[TrainingText], notify: Notify
+    ) -> Recipe:
+        """Train one adapter under the budget; what was cut is noted."""
+        kept, settings, notes = self._planned(examples)
+        out = self.folder / "adapters" / arm
+        result = tune(self.loaded, kept, dev=dev, settings=settings, out=out, progress=notify)
+        rates = tuple(Trial(f"{rate:g}", -loss) for rate, loss in result.trials)
+        losses = tuple(Trial(f"{n}", -loss) for n, loss in enumerate(result.dev_losses) if n)
+        return Recipe(
+            arm,
+            adapter=f"adapters/{arm}",
+            adapter_digest=result.digest,
+            train_seconds=result.seconds,
+            train_tokens=result.tokens,
+            train_examples=len(kept),
+            choices=(
+                Choice("learning rate", f"{result.learning_rate:g}", "minus dev loss", len(dev), rates),
+                Choice("epochs", str(result.epochs), "minus dev loss", len(dev), losses),
+            ),
+            notes=tuple(notes),
+        )
+
+    def _planned(self, examples: Sequence[TrainingText]) -> tuple[Sequence[TrainingText], TuningSettings, list[str]]:
+        """Examples, settings and notes that keep the tuning within its budget."""
+        on_cpu = self.loaded.machine.device == "cpu"
+        budget = (BUDGET_CPU_QUICK if self.quick else BUDGET_CPU) if on_cpu else BUDGET_GPU
+        epochs = 2 if self.quick else 4
+        settings = TuningSettings(epochs=epochs, seed=self.seed)
+        rows = row_set(encode_rows(self.loaded, examples))
+        per_row = len(rows.prefix) / settings.rows + (rows.tokens - len(rows.prefix) * len(rows.rows)) / len(rows.rows)
+        most = max(settings.rows, int(budget / per_row))
+        notes = []
+        if most < len(examples):
+            examples = random.Random(self.seed).sample(list(examples), most)
+            notes.append(
+                f"Tuned on {most} of {len(rows.rows)} examples: on this machine tuning is held to {budget:,} tokens."
+            )
+        affordable = max(1, min(epochs, int(budget / (per_row * len(examples)))))
+        if affordable < epochs:
+            notes.append(f"At most {affordable} passes over the examples, to hold tuning to {budget:,} tokens.")
+        trials = 2 * settings.trial_steps * settings.rows * per_row
+        rates = settings.learning_rates if not self.quick and trials < budget / 3 else settings.learning_rates[:1]
+        return examples, TuningSettings(learning_rates=rates, epochs=affordable, seed=self.seed), notes

@@ -1,0 +1,105 @@
+"""From a run folder's predictions to scores, comparisons, verdict and report. Loads no model, takes seconds."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.experiment.compare import compare_arms
+from harness.experiment.decide import decide
+from harness.experiment.score import arm_scores, score_cases
+from harness.records import ArmScore, CaseScore, Comparison, Cost, LatencySample, Prediction, Recipe, Usage, Verdict
+from harness.scenario import Case, Kind
+from harness.store import RunFolder
+
+
+def scored(folder: RunFolder) -> tuple[tuple[CaseScore, ...], tuple[ArmScore, ...]]:
+    """Scores of every case and every arm, made anew from the predictions."""
+    stored, cases = folder.scenario(), folder.cases()
+    kind = Kind(stored.kind)
+    predictions = {arm: found for arm, found in folder.predictions().items() if arm in taking_part(folder)}
+    case_scores = score_cases(cases, predictions, folder.measurements(), kind=kind, labels=stored.labels)
+    return case_scores, arm_scores(case_scores, cases, rule=folder.rule().rule, kind=kind, labels=stored.labels)
+
+
+def taking_part(folder: RunFolder) -> tuple[str, ...]:
+    """Arms of the run that were not left out."""
+    out = {left.arm for left in folder.left_out()}
+    return tuple(arm for arm in folder.scenario().arms if arm not in out)
+
+
+def compared(
+    folder: RunFolder, case_scores: Sequence[CaseScore], *, metric: str | None = None
+) -> tuple[Comparison, ...]:
+    """All pairs of arms on the rule's metric, or another one."""
+    rule = folder.rule().rule
+    arms = tuple(arm for arm in taking_part(folder) if any(s.arm == arm for s in case_scores))
+    return compare_arms(case_scores, folder.cases(), rule=rule, metric=metric or rule.metric, arms=arms)
+
+
+def costs(folder: RunFolder) -> tuple[Cost, ...]:
+    """What each arm costs to run, from what was measured."""
+    predictions, latency, usage = folder.predictions(), folder.latency(), folder.usage()
+    recipes = {recipe.arm: recipe for recipe in folder.recipes()}
+    return tuple(
+        _cost(
+            arm,
+            list(predictions.get(arm, {}).values()),
+            latency=[s for s in latency if s.arm == arm],
+            recipe=recipes.get(arm, Recipe(arm)),
+            usage=[u for u in usage if u.arm == arm],
+        )
+        for arm in taking_part(folder)
+    )
+
+
+def _cost(
+    arm: str,
+    predictions: Sequence[Prediction],
+    *,
+    latency: Sequence[LatencySample],
+    recipe: Recipe,
+    usage: Sequence[Usage],
+) -> Cost:
+    answered = [p for p in predictions if p.error is None]
+    seconds = [s.seconds for s in latency]
+    return Cost(
+        arm=arm,
+        tokens_in=statistics.fmean(p.tokens_in for p in answered) if answered else 0.0,
+        tokens_out=statistics.fmean(p.tokens_out for p in answered) if answered else 0.0,
+        latency_p50=float(np.percentile(seconds, 50)) if seconds else None,
+        latency_p95=float(np.percentile(seconds, 95)) if seconds else None,
+        latency_n=len(seconds),
+        train_seconds=recipe.train_seconds,
+        train_tokens=recipe.train_tokens,
+        peak_memory_mb=max((u.peak_memory_mb for u in usage), default=0.0),
+    )
+
+
+def finish(folder: RunFolder) -> Verdict:
+    """Score, compare and decide; `scores.json` and `verdict.json` are written.
+
+    Raises:
+        RunFolderError: the folder is no run, is damaged, or its rule was changed.
+    """
+    rule = folder.rule().rule
+    case_scores, scores = scored(folder)
+    primary = [score for score in scores if score.metric == rule.metric]
+    verdict = decide(
+        primary,
+        compared(folder, case_scores),
+        rule=rule,
+        left_out=folder.left_out(),
+        costs=costs(folder),
+    )
+    folder.write("scores.json", scores)
+    folder.write("verdict.json", verdict)
+    return verdict
+
+
+def unanswered(folder: RunFolder, cases: Sequence[Case]) -> int:
+    """Predictions still to be made before a verdict may be drawn."""
+    predictions = folder.predictions()
+    return sum(len(cases) - len(predictions.get(arm, {})) for arm in taking_part(folder))

@@ -1,0 +1,44 @@
+"""Requests timed one at a time, the arms in turn, after a warm-up: what a single user would wait."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+from harness.arms.base import Arm
+from harness.arms.bench import Bench
+from harness.records import LatencySample, Recipe
+from harness.scenario import Case
+
+
+def timed_request(arm: Arm, recipe: Recipe, case: Case, *, bench: Bench) -> LatencySample:
+    """One case from its input to its answer: retrieval (never from a cache), prompt, model; a batch of one."""
+    start = time.perf_counter()
+    request = arm.requests(recipe, [case], bench=bench, fresh=True)[0]
+    retrieved = time.perf_counter()
+    if request.fixed is not None:
+        return LatencySample(case.id, arm.name, time.perf_counter() - start, 0.0, 0, 0)
+    done = bench.start([bench.prompt(case, request)]).answer((0,))[0]
+    return LatencySample(
+        case_id=case.id,
+        arm=arm.name,
+        seconds=time.perf_counter() - start,
+        retrieval_seconds=retrieved - start,
+        tokens_in=done.tokens_in,
+        tokens_out=done.tokens_out,
+    )
+
+
+def latency_cases(cases: Sequence[Case], *, quick: bool) -> tuple[Case, ...]:
+    """The cases to time: evenly spaced over the eval set, 5 in quick mode, else 12."""
+    wanted = min(len(cases), 5 if quick else 12)
+    step = len(cases) / wanted if wanted else 1.0
+    return tuple(cases[int(i * step)] for i in range(wanted))
+
+
+def timed_arm(arm: Arm, recipe: Recipe, cases: Sequence[Case], *, bench: Bench) -> Iterator[LatencySample]:
+    """All cases of one arm, the first one twice: its first time warms up and is not counted."""
+    if cases:
+        timed_request(arm, recipe, cases[0], bench=bench)
+    for case in cases:
+        yield timed_request(arm, recipe, case, bench=bench)

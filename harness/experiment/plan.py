@@ -1,0 +1,236 @@
+"""What a bake-off will do, can show and may take, said before anything costs anything. No model is loaded.
+
+Times are arithmetic on token counts (four characters a token) and this machine's usual speeds; each finished run
+corrects the next plan on the same machine and model (`remember_duration`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from harness.experiment.setup import Lineup
+from harness.experiment.split import dev_size
+from harness.metrics.registry import metric_named
+from harness.models.bundled import cache_folder
+from harness.records import CONTROL, LeftOut
+from harness.scenario import Case, DecisionRule, Inference, Scenario
+from harness.stats.power import cases_for, cases_for_binary, detectable_difference, detectable_difference_binary
+from harness.store import write_whole
+
+DISCORDANCE = 0.25
+"""Share of cases on which two arms are taken to differ in right or wrong, until it is measured."""
+SPREAD = 0.35
+"""Standard deviation of the paired differences that is assumed for graded metrics, until it is measured."""
+GAP = 0.05
+PASSAGE_TOKENS = 200
+BUDGET = {False: 600_000, True: 120_000}
+"""Most tuning tokens of an arm on a CPU, by quick."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Tokens a second of the model on this machine: read, written (batched), and tuned on."""
+
+    read: float
+    write: float
+    tune: float
+
+
+@dataclass(frozen=True, slots=True)
+class ArmPlan:
+    """What one arm will take."""
+
+    arm: str
+    minutes: float
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be done and what it can show."""
+
+    name: str
+    kind: str
+    metric: str
+    arms: tuple[ArmPlan, ...]
+    left_out: tuple[LeftOut, ...]
+    cases: int
+    train: int
+    dev: int
+    documents: int
+    removed: int
+    rule: DecisionRule
+    rule_digest: str
+    detectable: float | None
+    """Smallest difference that this many cases show with 80 % power, 0..1; None where no difference can be shown."""
+    assumption: str
+    cases_for_gap: int | None
+    """Cases that would show a gap of 5 points."""
+    minutes: float
+    memory_mb: float
+    model: str
+    embedder: str
+    inferred: tuple[Inference, ...]
+    warnings: tuple[str, ...]
+    instruction: str
+
+
+def make_plan(
+    scenario: Scenario,
+    places: Lineup,
+    *,
+    quick: bool,
+    weights_mb: float,
+    machine_key: str,
+    model: str,
+    embedder: str,
+) -> Plan:
+    """The plan for a scenario whose leaks are out.
+
+    Args:
+        weights_mb: size of the model's weights on disk.
+        machine_key: what identifies this machine and model, for the correction from earlier runs.
+    """
+    speed = _speed(weights_mb)
+    factor = correction(machine_key)
+    dev = dev_size(len(scenario.train), quick=quick)
+    arms = tuple(_arm_plan(name, scenario, dev=dev, quick=quick, speed=speed, factor=factor) for name in places.arms)
+    detectable, assumption, needed = _power(scenario)
+    return Plan(
+        name=scenario.name,
+        kind=scenario.kind.value,
+        metric=scenario.rule.metric,
+        arms=arms,
+        left_out=places.left_out,
+        cases=len(scenario.cases),
+        train=len(scenario.train) - dev,
+        dev=dev,
+        documents=len(scenario.documents),
+        removed=len(scenario.removed),
+        rule=scenario.rule,
+        rule_digest=scenario.rule.digest,
+        detectable=detectable,
+        assumption=assumption,
+        cases_for_gap=needed,
+        minutes=sum(a.minutes for a in arms) + 0.5,
+        memory_mb=_memory_mb(scenario, places, weights_mb),
+        model=model,
+        embedder=embedder,
+        inferred=scenario.inferred,
+        warnings=tuple(str(w) for w in scenario.warnings),
+        instruction=scenario.instruction,
+    )
+
+
+def _power(scenario: Scenario) -> tuple[float | None, str, int | None]:
+    n, rule = len(scenario.cases), scenario.rule
+    if metric_named(rule.metric).right_or_wrong:
+        found = detectable_difference_binary(n, discordance=DISCORDANCE, alpha=rule.alpha)
+        needed = cases_for_binary(GAP, discordance=DISCORDANCE, alpha=rule.alpha)
+        return found, f"if two arms differ in right or wrong on {DISCORDANCE:.0%} of the cases", needed
+    found = detectable_difference(n, sd=SPREAD, alpha=rule.alpha)
+    needed = cases_for(GAP, sd=SPREAD, alpha=rule.alpha)
+    return found, f"if the two arms' scores differ with a standard deviation of {SPREAD * 100:.0f} points", needed
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Mean tokens of what prompts are made of."""
+
+    instruction: float
+    input: float
+    output: float
+
+
+def _shape(scenario: Scenario) -> _Shape:
+    rows: Sequence[Case] = scenario.train or scenario.cases
+    return _Shape(
+        instruction=len(scenario.instruction) / 4 + 30,
+        input=statistics.fmean(len(c.input) for c in rows) / 4 + 10,
+        output=statistics.fmean(len(c.output) for c in rows) / 4 + 2,
+    )
+
+
+def _arm_plan(name: str, scenario: Scenario, *, dev: int, quick: bool, speed: Speed, factor: float) -> ArmPlan:
+    if name == CONTROL:
+        return ArmPlan(name, 0.0, "the commonest training output, for every case")
+    shape = _shape(scenario)
+    extra, options, what = _extras(name, shape, quick=quick)
+    tuned = name in ("lora", "rag_lora")
+    asked = len(scenario.cases) + (0 if tuned else options * dev)
+    read = asked * (shape.input + extra) + (options + 1) * shape.instruction
+    write = asked * (shape.output if tuned else 2.0 * shape.output)
+    seconds = read / speed.read + write / speed.write
+    if tuned:
+        rows = max(1, len(scenario.train) - dev)
+        a_pass = rows * (shape.input + extra + shape.output + shape.instruction / 16)
+        seconds += min(BUDGET[quick], a_pass * (2 if quick else 4)) / speed.tune
+    seconds += (5 if quick else 12) * ((shape.instruction + shape.input + extra) / speed.read + shape.output / 15)
+    return ArmPlan(name, round(seconds * factor / 60, 2), what)
+
+
+def _extras(name: str, shape: _Shape, *, quick: bool) -> tuple[float, int, str]:
+    """(prompt tokens beyond instruction and input, options tried on dev, what it is)."""
+    shot = shape.input + shape.output
+    table = {
+        "prompt": (0.0, 3, "instruction only; the better of three framings"),
+        "few_shot": (0.0, 2 if quick else 6, "the same worked examples for every case; number and choice by dev"),
+        "nearest_shots": (5 * shot, 0 if quick else 3, "the most similar training examples for each case"),
+        "rag": (2 * PASSAGE_TOKENS, 0 if quick else 3, "the nearest passages before the input"),
+        "lora": (0.0, 0, "the model tuned on the training pairs"),
+        "rag_lora": (2 * PASSAGE_TOKENS, 0, "tuned on prompts with passages, answered with passages"),
+    }
+    return table.get(name, (0.0, 1, "brought by another package"))
+
+
+def _speed(weights_mb: float) -> Speed:
+    """Typical rates on two CPU cores for 135M parameters (bf16), in inverse proportion to the weights' size."""
+    scale = 270 / max(30.0, weights_mb)
+    return Speed(read=800 * scale, write=100 * scale, tune=350 * scale)
+
+
+def _memory_mb(scenario: Scenario, places: Lineup, weights_mb: float) -> float:
+    """Libraries, weights, a backup of them while an adapter is merged, activations of one batch."""
+    tunes = any(name in ("lora", "rag_lora") for name in places.arms)
+    vectors = sum(len(d.text) for d in scenario.documents) / 600 * 384 * 4 / 2**20
+    return round(900 + weights_mb * (2.2 if tunes else 1.2) + (1500 if tunes else 600) + vectors)
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """How much longer (>1) or shorter than planned runs took here."""
+
+    factor: float
+    runs: int
+
+
+def correction(machine_key: str) -> float:
+    """The factor learned from earlier runs on this machine and model; 1.0 without any."""
+    return _corrections().get(machine_key, Correction(1.0, 0)).factor
+
+
+def remember_duration(machine_key: str, *, planned_minutes: float, took_minutes: float) -> None:
+    """Correct the next plan: the factor moves half way to what was seen, within 0.1 .. 10."""
+    known = _corrections()
+    old = known.get(machine_key, Correction(1.0, 0))
+    seen = old.factor * took_minutes / max(0.1, planned_minutes)
+    factor = min(10.0, max(0.1, (old.factor + seen) / 2))
+    known[machine_key] = Correction(round(factor, 3), old.runs + 1)
+    with contextlib.suppress(OSError):
+        write_whole(_corrections_file(), msgspec.json.encode(known))
+
+
+def _corrections() -> dict[str, Correction]:
+    with contextlib.suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode(_corrections_file().read_bytes(), type=dict[str, Correction])
+    return {}
+
+
+def _corrections_file() -> Path:
+    return cache_folder() / "durations.json"

@@ -1,0 +1,142 @@
+"""From a scenario to a workbench: leaks out, dev split off, model loaded, framing and longest answer settled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+
+from harness.arms.base import Request
+from harness.arms.bench import Bench
+from harness.arms.registry import arm, registered
+from harness.audit.leaks import without_leaks
+from harness.audit.report import Audit, InputVectors, audit
+from harness.errors import MissingModel
+from harness.experiment.options import RunOptions, Watcher
+from harness.experiment.split import split_dev
+from harness.generation.cache import AnswerCache
+from harness.generation.prompts import Framing
+from harness.models.base import TextModel
+from harness.models.bundled import cache_folder
+from harness.records import CONTROL, LADDER, Choice, LeftOut
+from harness.retrieval.embed import Embedder, SentenceEmbedder
+from harness.scenario import Case, Scenario
+from harness.store import RunFolder
+
+LONGEST_ANSWER = 256
+FRAMING_CASES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Lineup:
+    """Which arms take part, control first, and which do not."""
+
+    arms: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def lineup(scenario: Scenario, *, can_tune: bool = True) -> Lineup:
+    """Arms that have what they need. Arms that were not asked for are not mentioned; the control always takes part."""
+    known = registered()
+    wanted = scenario.arms or tuple(known)
+    order = (CONTROL, *[a for a in LADDER if a in wanted], *[a for a in wanted if a not in LADDER and a != CONTROL])
+    reasons = {name: _missing(name, scenario, can_tune=can_tune) for name in order}
+    return Lineup(
+        arms=tuple(name for name in order if reasons[name] is None),
+        left_out=tuple(LeftOut(name, why) for name, why in reasons.items() if why),
+    )
+
+
+def _missing(name: str, scenario: Scenario, *, can_tune: bool) -> str | None:
+    needs = arm(name).needs
+    if needs.train and not scenario.train:
+        return "there are no training examples (train.jsonl)"
+    if needs.tuning and len(scenario.train) < FEWEST_TO_TUNE:
+        return f"there are {len(scenario.train)} training examples; tuning needs at least {FEWEST_TO_TUNE}"
+    if needs.documents and not scenario.documents:
+        return "there are no documents (corpus.jsonl or corpus/)"
+    if needs.tuning and not can_tune:
+        return "this model cannot be tuned here"
+    if name == "rag" and not scenario.documents and not scenario.train:
+        return "there is nothing to retrieve from: no documents and no training examples"
+    return None
+
+
+FEWEST_TO_TUNE = 10
+
+
+def embedder_for(scenario: Scenario, arms: Sequence[str], *, watcher: Watcher) -> Embedder | None:
+    """The embedder; None where it is missing and no arm of this run retrieves.
+
+    Raises:
+        MissingModel: an arm needs it and it is not here.
+    """
+    try:
+        return SentenceEmbedder(scenario.embedder)
+    except MissingModel as error:
+        if any(arm(name).needs.embedder for name in arms):
+            raise
+        watcher.note(f"Near duplicates between train and eval are not looked for: {error}")
+        return None
+
+
+def audited(scenario: Scenario, embedder: Embedder | None) -> tuple[Scenario, Audit]:
+    """The scenario with leaking training rows taken out, and what the audit found."""
+    vectors = None
+    if embedder is not None and scenario.train:
+        vectors = InputVectors(
+            train=embedder.encode([c.input for c in scenario.train]),
+            cases=embedder.encode([c.input for c in scenario.cases]),
+        )
+    found = audit(scenario, vectors=vectors)
+    kept = without_leaks(scenario.train, found.removed)
+    return replace(scenario, train=kept, removed=found.removed), found
+
+
+def longest_answer(scenario: Scenario, model: TextModel) -> int:
+    """Tokens that an answer may take: the 98th percentile of the training outputs (eval outputs where there are no
+    training rows) plus a quarter and 8, at most 256; or what the scenario says."""
+    if scenario.max_new_tokens is not None:
+        return scenario.max_new_tokens
+    outputs = [case.output for case in (scenario.train or scenario.cases)]
+    lengths = sorted(model.count_tokens(text) for text in outputs)
+    typical = lengths[min(len(lengths) - 1, ceil(len(lengths) * 0.98) - 1)]
+    return min(LONGEST_ANSWER, ceil(typical * 1.25) + 8)
+
+
+def build_bench(
+    scenario: Scenario,
+    *,
+    model: TextModel,
+    embedder: Embedder | None,
+    folder: RunFolder,
+    options: RunOptions,
+    watcher: Watcher,
+) -> Bench:
+    """The workbench, its framing chosen on dev by the zero-shot prompt."""
+    train, dev = split_dev(scenario.train, kind=scenario.kind, seed=scenario.seed, quick=options.quick)
+    bench = Bench(
+        scenario=scenario,
+        train=train,
+        dev=dev,
+        model=model,
+        embedder=embedder,
+        max_new_tokens=longest_answer(scenario, model),
+        folder=folder.path,
+        cache=AnswerCache(cache_folder() / "answers.sqlite" if options.use_cache else None),
+        quick=options.quick,
+        notify=lambda what, share: watcher.progress(round(share * 100), 100),
+    )
+    choice = choose_framing(bench)
+    return replace(bench, framing=Framing(choice.chosen), framing_choice=(choice,))
+
+
+def choose_framing(bench: Bench) -> Choice:
+    """The framing that serves the zero-shot prompt best on dev; every arm then uses it."""
+    shown: tuple[Case, ...] = bench.dev[:FRAMING_CASES]
+    metric = bench.scenario.rule.metric
+    if not shown:
+        return Choice("framing", Framing.SYSTEM.value, metric, 0)
+    framed = {framing: replace(bench, framing=framing, dev=shown) for framing in Framing}
+    answers = {f.value: b.ask(shown, [Request()] * len(shown)) for f, b in framed.items()}
+    return framed[Framing.SYSTEM].best("framing", answers)

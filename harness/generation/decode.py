@@ -1,0 +1,231 @@
+"""Greedy answers from a loaded model: batched by length, the shared prefix computed once.
+
+The tokens are those of plain `generate(do_sample=False)`, up to ties in the last bit of bf16.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from harness.generation.batching import batches_by_length, common_prefix
+from harness.models.base import Completion, Job, Message, ModelDescription, Stop
+from harness.models.local import LoadedModel
+
+IsWhole = Callable[[list[int]], bool]
+"""Whether the tokens so far hold a whole answer."""
+
+ROWS = 32
+TOKENS_CPU = 8_192
+TOKENS_GPU = 65_536
+
+
+class LocalTextModel:
+    """`TextModel` over weights in this process."""
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self.loaded = loaded
+
+    @property
+    def description(self) -> ModelDescription:
+        """Name, digest, precision, device and window."""
+        return self.loaded.description
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """The exact prompt text for a conversation."""
+        return self.loaded.render(messages)
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a text."""
+        return self.loaded.count_tokens(text)
+
+    def start(self, prompts: Sequence[str], *, max_new_tokens: int, stop: Stop = Stop.END) -> Job:
+        """Plan the answering of these prompts; nothing is computed yet."""
+        return LocalJob(self.loaded, tuple(prompts), max_new_tokens, stop)
+
+
+@dataclass(frozen=True)
+class LocalJob:
+    """Prompts under way on a local model. Not slotted: the prefix's keys and values are kept once computed."""
+
+    loaded: LoadedModel
+    prompts: tuple[str, ...]
+    max_new_tokens: int
+    stop: Stop = Stop.END
+
+    @cached_property
+    def tokens(self) -> list[list[int]]:
+        """Token ids of every prompt."""
+        return [self.loaded.encode(prompt) for prompt in self.prompts]
+
+    @cached_property
+    def prefix(self) -> int:
+        """Tokens that all prompts share at their start."""
+        return common_prefix(self.tokens)
+
+    @cached_property
+    def batches(self) -> tuple[tuple[int, ...], ...]:
+        """Indices answered together."""
+        budget = TOKENS_CPU if self.loaded.machine.device == "cpu" else TOKENS_GPU
+        return batches_by_length([len(t) - self.prefix for t in self.tokens], rows=ROWS, tokens=budget)
+
+    @cached_property
+    def _prefix_cache(self) -> Any:
+        return prefix_cache(self.loaded, self.tokens[0][: self.prefix])
+
+    def answer(self, batch: tuple[int, ...]) -> list[Completion]:
+        """Answer these prompts.
+
+        Returns:
+            one completion a prompt, in the batch's order.
+        """
+        suffixes = [self.tokens[i][self.prefix :] for i in batch]
+        cache = self._prefix_cache if self.prefix else None
+        found = greedy(
+            self.loaded,
+            suffixes,
+            cache=cache,
+            prefix=self.prefix,
+            max_new_tokens=self.max_new_tokens,
+            is_whole=self._is_whole(),
+        )
+        return [
+            Completion(self._decode(ids), len(self.tokens[i]), len(ids), finish)
+            for i, (ids, finish) in zip(batch, found, strict=True)
+        ]
+
+    def _is_whole(self) -> IsWhole | None:
+        if self.stop is Stop.END:
+            return None
+        test = ends_line if self.stop is Stop.LINE else ends_json
+        return lambda ids: test(self._decode(ids, strip=False))
+
+    def _decode(self, ids: list[int], *, strip: bool = True) -> str:
+        kept = [t for t in ids if t not in self.loaded.stop_ids]
+        text: str = self.loaded.tokenizer.decode(kept, skip_special_tokens=True)
+        return text.strip() if strip else text
+
+
+def ends_line(text: str) -> bool:
+    """Whether a line that is not empty has ended."""
+    return "\n" in text.lstrip()
+
+
+def ends_json(text: str) -> bool:
+    """Whether a whole JSON object stands in the text."""
+    start = text.find("{")
+    if start < 0 or "}" not in text:
+        return False
+    with contextlib.suppress(json.JSONDecodeError):
+        json.JSONDecoder().raw_decode(text[start:])
+        return True
+    return False
+
+
+def prefix_cache(loaded: LoadedModel, ids: Sequence[int]) -> Any:
+    """Keys and values of one prefix, batch of one."""
+    import torch
+
+    with torch.inference_mode():
+        row = torch.tensor([list(ids)], device=loaded.machine.device)
+        return loaded.network(input_ids=row, use_cache=True, logits_to_keep=1).past_key_values
+
+
+def expanded(cache: Any, rows: int) -> Any:
+    """A cache of `rows` rows that starts from a one-row cache. Views until the first token is added."""
+    from transformers import DynamicCache
+
+    layers = [(layer.keys.expand(rows, -1, -1, -1), layer.values.expand(rows, -1, -1, -1)) for layer in cache.layers]
+    return DynamicCache(ddp_cache_data=layers)
+
+
+def greedy(
+    loaded: LoadedModel,
+    suffixes: Sequence[Sequence[int]],
+    *,
+    cache: Any,
+    prefix: int,
+    max_new_tokens: int,
+    is_whole: IsWhole | None = None,
+) -> list[tuple[list[int], str]]:
+    """Greedy continuation of rows that share a prefix.
+
+    Args:
+        suffixes: token ids after the prefix, one row each, at least one token.
+        cache: one-row cache of the prefix, or None where `prefix` is 0.
+        prefix: tokens in the cache.
+        is_whole: asked after each token whether the row's answer is whole already.
+
+    Returns:
+        (new token ids with the stop token, `stop` or `length`) a row.
+    """
+    import torch
+
+    with torch.inference_mode():
+        state = _Rows(loaded, suffixes, cache=cache, prefix=prefix)
+        for _ in range(max_new_tokens):
+            state.step(is_whole)
+            if not state.active:
+                break
+        return [(ids, "stop" if row in state.done else "length") for row, ids in enumerate(state.found)]
+
+
+class _Rows:
+    """The rows of one batch while they grow; finished rows leave when half of the batch is done."""
+
+    def __init__(self, loaded: LoadedModel, suffixes: Sequence[Sequence[int]], *, cache: Any, prefix: int) -> None:
+        import torch
+        from transformers import DynamicCache
+
+        width, device = max(len(s) for s in suffixes), loaded.machine.device
+        pads = [width - len(s) for s in suffixes]
+        self.loaded, self.found = loaded, [list[int]() for _ in suffixes]
+        self.active = list(range(len(suffixes)))
+        self.done: set[int] = set()
+        self.input = torch.tensor([[0] * p + list(s) for p, s in zip(pads, suffixes, strict=True)], device=device)
+        offsets = torch.tensor(pads, device=device)[:, None]
+        steps = torch.arange(width, device=device)[None, :]
+        self.mask = torch.cat(
+            [torch.ones(len(suffixes), prefix, dtype=torch.long, device=device), (steps >= offsets).long()], dim=1
+        )
+        self.positions = (prefix + steps - offsets).clamp(min=0)
+        self.cache = expanded(cache, len(suffixes)) if prefix else DynamicCache()
+
+    def step(self, is_whole: IsWhole | None) -> None:
+        """One token more for every active row."""
+        import torch
+
+        out = self.loaded.network(
+            input_ids=self.input,
+            attention_mask=self.mask,
+            position_ids=self.positions,
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        tokens = out.logits[:, -1, :].argmax(dim=-1)
+        for row, token in zip(self.active, tokens.tolist(), strict=True):
+            if row not in self.done:
+                self.found[row].append(token)
+                if token in self.loaded.stop_ids or (is_whole and is_whole(self.found[row])):
+                    self.done.add(row)
+        self.input = tokens[:, None]
+        self.positions = self.positions[:, -1:] + 1
+        self.mask = torch.cat([self.mask, self.mask.new_ones(len(self.active), 1)], dim=1)
+        self._drop_finished()
+
+    def _drop_finished(self) -> None:
+        import torch
+
+        keep = [place for place, row in enumerate(self.active) if row not in self.done]
+        if len(keep) * 2 > len(self.active):
+            return
+        self.active = [self.active[place] for place in keep]
+        if keep:
+            chosen = torch.tensor(keep, device=self.input.device)
+            self.cache.batch_select_indices(chosen)
+            self.input, self.mask, self.positions = self.input[chosen], self.mask[chosen], self.positions[chosen]

@@ -1,0 +1,88 @@
+"""The seam between prompts and whatever answers them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, NamedTuple, Protocol
+
+
+class Stop(StrEnum):
+    """Where an answer may end before the model ends it, without losing anything that the parser reads."""
+
+    END = "end"
+    """Only where the model ends it."""
+    LINE = "line"
+    """After the first line that is not empty."""
+    JSON = "json"
+    """After the first whole JSON object."""
+
+
+class Message(NamedTuple):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Completion(NamedTuple):
+    """What a model made of one prompt."""
+
+    text: str
+    tokens_in: int
+    tokens_out: int
+    finish: str
+    """`stop` or `length`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDescription:
+    """What determines a model's answers, beside the prompt."""
+
+    name: str
+    digest: str
+    """SHA-256 (hex) of the weights file(s)."""
+    dtype: str
+    device: str
+    window: int
+    """Longest prompt plus answer, in tokens."""
+    parameters: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """Which weights these are, known before they are loaded."""
+
+    name: str
+    digest: str
+    megabytes: float
+    """Size of the weights as they will lie in memory, about."""
+
+
+class Job(Protocol):
+    """Many prompts under way. The batches are fixed by the prompts alone, so a resumed job meets the same ones."""
+
+    @property
+    def batches(self) -> tuple[tuple[int, ...], ...]:
+        """Indices into the prompts; every prompt is in exactly one batch."""
+
+    def answer(self, batch: tuple[int, ...]) -> list[Completion]:
+        """Answer the prompts at these indices, in this order."""
+
+
+class TextModel(Protocol):
+    """Renders conversations and completes prompts, greedily."""
+
+    @property
+    def description(self) -> ModelDescription:
+        """Name, digest, precision, device and window of what answers."""
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """The exact text that the model is given for a conversation awaiting its answer."""
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a text, without special tokens added."""
+
+    def start(self, prompts: Sequence[str], *, max_new_tokens: int, stop: Stop = Stop.END) -> Job:
+        """Plan the answering of these prompts."""

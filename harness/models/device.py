@@ -1,0 +1,102 @@
+"""Which device and precision this machine offers, and how many threads."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import psutil
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a run will use."""
+
+    device: str
+    """`cuda`, `mps` or `cpu`."""
+    device_name: str
+    dtype: str
+    """`bfloat16` where the device has units for it, else `float32` (`float16` on MPS)."""
+    threads: int
+    cores: int
+    memory_mb: int
+    why: str
+    """One sentence: why this device and precision."""
+
+
+def machine() -> Machine:
+    """Look at this machine. Imports torch (seconds) but loads no model."""
+    import torch
+
+    cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+    threads = _thread_count(cores)
+    memory = psutil.virtual_memory().total // 2**20
+    if torch.cuda.is_available():
+        dtype = "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+        return Machine("cuda", torch.cuda.get_device_name(0), dtype, threads, cores, memory, "a CUDA device is there")
+    if torch.backends.mps.is_available():
+        return Machine("mps", "Apple GPU", "float16", threads, cores, memory, "an Apple GPU is there")
+    if has_bf16_units():
+        why = "no GPU; the processor has bf16 units"
+        return Machine("cpu", cpu_name(), "bfloat16", threads, cores, memory, why)
+    why = "no GPU; the processor has no bf16 units, so float32"
+    return Machine("cpu", cpu_name(), "float32", threads, cores, memory, why)
+
+
+def has_bf16_units() -> bool:
+    """Whether the processor multiplies bf16 matrices in hardware (AVX-512 BF16, AMX or ARM's BF16)."""
+    flags = _cpu_flags()
+    return bool(flags & {"avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16"})
+
+
+def cpu_name() -> str:
+    """The processor's name, as the system gives it."""
+    for line in _cpu_info():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    import platform
+
+    return platform.processor() or platform.machine()
+
+
+def _cpu_flags() -> set[str]:
+    for line in _cpu_info():
+        if line.startswith(("flags", "Features")):
+            return set(line.partition(":")[2].split())
+    return set()
+
+
+def _cpu_info() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text(errors="replace").splitlines() if path.exists() else []
+
+
+@cache
+def _thread_count(cores: int) -> int:
+    """`OMP_NUM_THREADS` where it is set, else the faster of one thread and one a physical core, measured now.
+
+    On a busy machine the threads of one small matrix product wait for each other, and one thread is several times
+    faster than two.
+    """
+    named = os.environ.get("OMP_NUM_THREADS", "")
+    if named.isdigit() and int(named) > 0:
+        return int(named)
+    return cores if cores < 2 or _seconds_of_work(cores) < _seconds_of_work(1) else 1
+
+
+def _seconds_of_work(threads: int) -> float:
+    """Seconds of a chain of products of the size that decoding makes; the middle one of five."""
+    import torch
+
+    torch.set_num_threads(threads)
+    left, right = torch.ones(32, 576), torch.ones(576, 1536)
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        for _ in range(60):
+            torch.relu(left @ right)
+        seconds.append(time.perf_counter() - start)
+    return sorted(seconds)[2]

@@ -1,0 +1,274 @@
+"""Weights on this machine, loaded once: a folder, a Hugging Face id or the bundled file, through transformers.
+
+Only safetensors and GGUF are read; code that comes with weights is never run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import MissingModel, UserError
+from harness.models import bundled
+from harness.models.base import Message, ModelDescription, ModelIdentity
+from harness.models.device import Machine, machine
+
+PLAIN_TEMPLATE = (
+    "{% for m in messages %}{% if m['role'] == 'assistant' %}Answer: {{ m['content'] }}\n\n"
+    "{% else %}{{ m['content'] }}\n\n{% endif %}{% endfor %}{% if add_generation_prompt %}Answer:{% endif %}"
+)
+"""For models that were never taught a chat format."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A causal language model in memory with its tokenizer.
+
+    `network` and `tokenizer` are transformers objects (the library ships no usable types).
+    """
+
+    network: Any
+    tokenizer: Any
+    machine: Machine
+    description: ModelDescription
+    stop_ids: frozenset[int]
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """The exact prompt text for a conversation that awaits its answer."""
+        turns = [{"role": m.role, "content": m.content} for m in messages]
+        template = None if self.tokenizer.chat_template else PLAIN_TEMPLATE
+        text: str = self.tokenizer.apply_chat_template(
+            turns, chat_template=template, add_generation_prompt=True, tokenize=False
+        )
+        return text
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a rendered prompt (its special tokens are in the text already)."""
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a text."""
+        return len(self.encode(text))
+
+
+def load_model(name: str | None = None) -> LoadedModel:
+    """Load a model by local folder, GGUF file, Hugging Face id, or the bundled default (None).
+
+    Raises:
+        MissingModel: it is not here and cannot be fetched.
+    """
+    keep_quiet()
+    here = machine()
+    folder, label, digest = _resolve(name)
+    return _load_folder(folder, label=label, digest=digest, here=here)
+
+
+def identify(name: str | None = None) -> ModelIdentity:
+    """Which weights a name stands for, without loading them.
+
+    Raises:
+        MissingModel: it is not here and cannot be fetched.
+    """
+    if name is None:
+        gguf = bundled.require(bundled.LANGUAGE_MODEL)
+        return ModelIdentity(
+            bundled.LANGUAGE_MODEL.name, bundled.LANGUAGE_MODEL.sha256, gguf.stat().st_size / 2**20 * 3
+        )
+    folder, label, digest = _resolve(name)
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    return ModelIdentity(label, digest, size / 2**20)
+
+
+def window_and_counter(name: str | None = None) -> tuple[int, Callable[[str], int]]:
+    """The context window in tokens and a token counter, without loading the weights.
+
+    Raises:
+        MissingModel: the model is not here and cannot be fetched.
+    """
+    keep_quiet()
+    from transformers import AutoConfig, AutoTokenizer
+
+    folder, _, _ = _resolve(name)
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    return int(config.max_position_embeddings), lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def keep_quiet() -> None:
+    """No telemetry, no progress bars, no advice from the model libraries; must run before they are imported."""
+    for key, value in {
+        "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads cost a shared machine more than they gain
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "DO_NOT_TRACK": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+    }.items():
+        os.environ.setdefault(key, value)
+    import transformers
+
+    # They speak to the libraries' own developers.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|peft|torch|huggingface_hub")
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+
+
+def _resolve(name: str | None) -> tuple[Path, str, str]:
+    """(folder with safetensors, name to show, digest of the weights)."""
+    if name is None:
+        gguf = bundled.require(bundled.LANGUAGE_MODEL)
+        return (
+            unpacked_gguf(gguf, digest=bundled.LANGUAGE_MODEL.sha256),
+            bundled.LANGUAGE_MODEL.name,
+            bundled.LANGUAGE_MODEL.sha256,
+        )
+    path = Path(name).expanduser()
+    if path.suffix == ".gguf" and path.is_file():
+        digest = bundled.file_digest(path)
+        return unpacked_gguf(path, digest=digest), path.stem, digest
+    folder = path if path.is_dir() else fetch(name)
+    return folder, name, weights_digest(folder)
+
+
+def fetch(name: str) -> Path:
+    """The local copy of a Hugging Face id: from its cache, else downloaded (safetensors, tokenizer and config only).
+
+    Raises:
+        MissingModel: neither can be had.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    wanted = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "1_Pooling/*"]
+    try:
+        with contextlib.suppress(LocalEntryNotFoundError):
+            return Path(snapshot_download(name, allow_patterns=wanted, local_files_only=True))
+        return Path(snapshot_download(name, allow_patterns=wanted))
+    except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, OSError) as error:
+        raise MissingModel(
+            f"The model {name!r} is neither a folder on this machine nor in the Hugging Face cache, and it could not "
+            f"be downloaded ({type(error).__name__}). Bring its folder (config.json, tokenizer.json, *.safetensors) "
+            "and name that instead."
+        ) from error
+
+
+def weights_digest(folder: Path) -> str:
+    """SHA-256 over the safetensors files (names and contents, sorted).
+
+    Raises:
+        MissingModel: the folder holds none.
+    """
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        found = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) or "nothing"
+        raise MissingModel(
+            f"{folder} holds no *.safetensors file (found: {found}). Only safetensors and GGUF are read, because "
+            "pickled weights can run code; save the model with safe_serialization=True."
+        )
+    total = hashlib.sha256()
+    for file in files:
+        total.update(f"{file.name}:{bundled.file_digest(file)}\n".encode())
+    return total.hexdigest()
+
+
+def unpacked_gguf(gguf: Path, *, digest: str) -> Path:
+    """A plain safetensors folder with the GGUF's weights, made once and kept in the cache.
+
+    The folder is built beside its final place and renamed last, so its existence means that it is whole.
+    """
+    target = bundled.cache_folder() / "models" / digest[:16]
+    if target.is_dir():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=".unpack-", dir=target.parent))
+    try:
+        _unpack(gguf, into=work)
+        with contextlib.suppress(OSError):  # another process was faster: its folder is as good
+            work.rename(target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return target
+
+
+def _unpack(gguf: Path, *, into: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    try:
+        with _stderr_to_null():
+            model = AutoModelForCausalLM.from_pretrained(
+                gguf.parent,
+                gguf_file=gguf.name,
+                quantization_config=GgufConfig(dequantize=True),
+                dtype=torch.float32,
+            )
+            tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    except (ValueError, KeyError, OSError) as error:
+        raise MissingModel(
+            f"{gguf.name} could not be read as a GGUF model ({error}). Name a safetensors folder."
+        ) from error
+    model.save_pretrained(into)
+    tokenizer.save_pretrained(into)
+
+
+@contextlib.contextmanager
+def _stderr_to_null() -> Iterator[None]:
+    """The GGUF reader draws its own progress bar and has no switch for it."""
+    with Path(os.devnull).open("w") as null, contextlib.redirect_stderr(null):
+        yield
+
+
+def _load_folder(folder: Path, *, label: str, digest: str, here: Machine) -> LoadedModel:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    torch.set_num_threads(here.threads)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        network = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=getattr(torch, here.dtype),
+            trust_remote_code=False,
+            use_safetensors=True,
+            local_files_only=True,
+        )
+    except (ValueError, OSError, KeyError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise MissingModel(f"The model {label!r} could not be loaded: {first}") from error
+    network.to(here.device).eval().requires_grad_(False)
+    # A slice of the hidden states is not contiguous, and the head then takes a matrix product ten times slower on CPU.
+    network.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(),))
+    description = ModelDescription(
+        name=label,
+        digest=digest,
+        dtype=here.dtype,
+        device=here.device,
+        window=_window(network),
+        parameters=sum(p.numel() for p in network.parameters()),
+    )
+    return LoadedModel(network, tokenizer, here, description, _stop_ids(network, tokenizer))
+
+
+def _window(network: Any) -> int:
+    found = getattr(network.config, "max_position_embeddings", None)
+    if not found:
+        raise UserError("The model's config.json names no max_position_embeddings, so its context window is unknown.")
+    return int(found)
+
+
+def _stop_ids(network: Any, tokenizer: Any) -> frozenset[int]:
+    named = network.generation_config.eos_token_id
+    ids = {named} if isinstance(named, int) else set(named or ())
+    if tokenizer.eos_token_id is not None:
+        ids.add(tokenizer.eos_token_id)
+    return frozenset(ids)

@@ -1,0 +1,298 @@
+"""The records that flow from a model's answer to the verdict. Frozen, no behaviour beyond what the fields imply."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.scenario import Inference, RemovedRow
+
+SCHEMA_VERSION = 1
+
+LADDER = ("prompt", "few_shot", "nearest_shots", "rag", "lora", "rag_lora")
+"""Arms from the cheapest to run and change to the dearest; breaks ties."""
+
+CONTROL = "dummy"
+"""The arm that always gives the commonest training output."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document, as retrieved for one case."""
+
+    id: str
+    document_id: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One arm's raw answer to one case."""
+
+    case_id: str
+    arm: str
+    text: str
+    tokens_in: int
+    tokens_out: int
+    seconds: float
+    """Share of the batch's wall time; latency at batch 1 is measured apart (`LatencySample`)."""
+    passages: tuple[str, ...] = ()
+    """Ids of the retrieved passages, best first."""
+    finish: str = "stop"
+    """`stop` (the model ended), `length` (cut at the longest answer), `fixed` (no model) or `error`."""
+    error: str | None = None
+    key: str = ""
+    """Digest of everything that determined the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class LatencySample:
+    """One request answered alone (batch of one), retrieval included, adapter merged."""
+
+    case_id: str
+    arm: str
+    seconds: float
+    retrieval_seconds: float
+    tokens_in: int
+    tokens_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArmScore:
+    """An arm's mean on one metric with its interval; failures and empty answers are in it as 0."""
+
+    arm: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    n: int
+    failed: int
+    """Cases that ended in an error or an empty answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseScore:
+    """What one arm got on one case, on every metric that is defined for a single case."""
+
+    case_id: str
+    arm: str
+    answer: str
+    """The parsed answer; empty where nothing could be read."""
+    failed: bool
+    """The case ended in an error or an empty answer."""
+    values: dict[str, float]
+    """Metric -> value, 0..1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two arms on the same cases: `difference` = mean of first minus mean of second."""
+
+    metric: str
+    first: str
+    second: str
+    n: int
+    first_failed: int
+    second_failed: int
+    difference: float
+    low: float
+    """Lower end of the (1 - alpha) paired interval."""
+    high: float
+    low_equivalence: float
+    """Lower end of the (1 - 2 alpha) interval: a one-sided bound at level alpha, for 'no worse than'."""
+    high_equivalence: float
+    p: float
+    p_adjusted: float
+    """Holm over all pairs of the run."""
+    method: str
+    """`exact McNemar` or `permutation`, with `, clustered` where groups were given."""
+    first_only: int | None = None
+    """Cases that only the first arm got right (right/wrong metrics)."""
+    second_only: int | None = None
+    clusters: int | None = None
+
+
+class VerdictKind(StrEnum):
+    """What a bake-off can come to."""
+
+    WINNER = "winner"
+    TIE = "tie"
+    NONE_USEFUL = "none_useful"
+    NOT_ENOUGH_CASES = "not_enough_cases"
+    COULD_NOT_COMPARE = "could_not_compare"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """An arm that did not take part, and why."""
+
+    arm: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdviceRelation:
+    """What the verdict says of the advice: `confirmed`, `refuted`, `undecided`, or None where there was none."""
+
+    relation: str | None = None
+    advised: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer of a bake-off. `verdict.json` is this record."""
+
+    kind: VerdictKind
+    arm: str | None
+    """Recommended arm; None where there is none to recommend."""
+    tied: tuple[str, ...]
+    """Arms that the data could not tell from the best, best first (the best included)."""
+    metric: str
+    margin: float
+    alpha: float
+    scores: tuple[ArmScore, ...]
+    """On the rule's metric, control included, best first."""
+    comparisons: tuple[Comparison, ...]
+    left_out: tuple[LeftOut, ...]
+    rule_digest: str
+    sentences: tuple[str, ...] = ()
+    """The verdict in words a client understands, the plainest first."""
+    cases_needed: int | None = None
+    """About how many cases in all would settle it, where it is not settled."""
+    advice: AdviceRelation = AdviceRelation()
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One candidate tried on dev and what it scored there."""
+
+    value: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A setting chosen on dev: what was tried, on how many dev cases, by which metric, and what was taken."""
+
+    setting: str
+    chosen: str
+    metric: str
+    n: int
+    tried: tuple[Trial, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything an arm settled before it saw an eval case. Kept in the run folder, so nothing is settled twice."""
+
+    arm: str
+    shots: tuple[str, ...] = ()
+    """Ids of the fixed shots, in prompt order."""
+    k: int = 0
+    """Shots (nearest) or passages (retrieval) put into a prompt."""
+    source: str = ""
+    """What retrieval reads: `documents`, `examples`, or nothing."""
+    adapter: str | None = None
+    """Folder of the LoRA adapter, relative to the run folder."""
+    adapter_digest: str = ""
+    train_seconds: float = 0.0
+    train_tokens: int = 0
+    train_examples: int = 0
+    choices: tuple[Choice, ...] = ()
+    notes: tuple[str, ...] = ()
+    """Sentences for the report: what is unusual about this arm in this run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A per-case value that needed a model to compute and is therefore stored, such as embedding similarity."""
+
+    case_id: str
+    arm: str
+    name: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one stage of one arm took."""
+
+    arm: str
+    stage: str
+    """`prepare` or `answer`."""
+    seconds: float
+    peak_memory_mb: float
+    """Largest memory of this process (on a GPU: of the device) during the stage."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredScenario:
+    """What a run folder keeps of the scenario, beside its cases and rule."""
+
+    name: str
+    kind: str
+    instruction: str
+    labels: tuple[str, ...]
+    keys: tuple[str, ...]
+    arms: tuple[str, ...]
+    """Arms that take part, control first, then in ladder order."""
+    eval_cases: int
+    train_examples: int
+    dev_examples: int
+    documents: int
+    max_new_tokens: int
+    framing: str
+    seed: int
+    inferred: tuple[Inference, ...] = ()
+    warnings: tuple[str, ...] = ()
+    removed: tuple[RemovedRow, ...] = ()
+    quick: bool = False
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where and with what a run was made."""
+
+    started: str
+    """ISO 8601, UTC."""
+    command: str
+    versions: dict[str, str]
+    python: str
+    platform: str
+    device: str
+    dtype: str
+    threads: int
+    cores: int
+    load_average: float
+    memory_total_mb: int
+    model: str
+    model_digest: str
+    embedder: str
+    embedder_digest: str
+    seed: int
+    git_revision: str
+    input_digests: dict[str, str]
+    code_digest: str
+    peak_memory_mb: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What an arm costs to run, measured."""
+
+    arm: str
+    tokens_in: float
+    """Mean prompt tokens of a request."""
+    tokens_out: float
+    latency_p50: float | None
+    """Seconds, one request at a time; None where it was not measured."""
+    latency_p95: float | None
+    latency_n: int
+    train_seconds: float
+    train_tokens: int
+    peak_memory_mb: float

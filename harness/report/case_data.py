@@ -1,0 +1,149 @@
+"""The case browser's data as one JSON text that may stand inside an HTML page.
+
+Equal texts are stored once. Where everything would be too large for one page, long texts are cut, and if that is not
+enough, cases are left out, evenly over the outcomes; the JSON says which of the two happened, and the page shows it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from harness.report.blocks import CaseBrowser, Mark, ShownAnswer, ShownCase
+from harness.report.text import shortened, visible
+
+BUDGET = 6 * 2**20
+"""Most bytes of JSON."""
+LIMITS = (4000, 1500, 600, 250)
+"""Longest texts tried, in characters, until the whole is within the budget."""
+
+_HTML_UNSAFE = {b"<": b"\\u003c", b">": b"\\u003e", b"&": b"\\u0026"}
+
+
+class AnswerRow(msgspec.Struct, array_like=True, frozen=True):
+    """One answer; texts are indices into `Payload.texts`, passages into `Payload.passages`."""
+
+    mark: str
+    score: int
+    value: float | None
+    answer: int
+    raw: int
+    remark: int
+    trouble: bool
+    passages: tuple[int, ...]
+
+
+class CaseRow(msgspec.Struct, array_like=True, frozen=True):
+    """One case; `group` is an index into `Payload.groups`."""
+
+    id: str
+    group: int
+    question: int
+    expected: tuple[int, ...]
+    answers: tuple[AnswerRow, ...]
+
+
+class Payload(msgspec.Struct, frozen=True):
+    """What the page's script reads."""
+
+    arms: tuple[str, ...]
+    groups: tuple[str, ...]
+    graded: bool
+    total: int
+    limit: int
+    cut: bool
+    """Whether any text was cut at `limit` characters."""
+    texts: tuple[str, ...]
+    passages: tuple[tuple[int, int], ...]
+    cases: tuple[CaseRow, ...]
+
+
+class _Texts:
+    """Texts stored once each, safe to show and no longer than `limit`."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.cut = False
+        self.known = {"": 0}
+
+    def add(self, text: str) -> int:
+        """Index of `text`, whose first `limit` characters are kept."""
+        self.cut = self.cut or len(text) > self.limit
+        return self.known.setdefault(shortened(visible(text), self.limit), len(self.known))
+
+
+class _Packer:
+    """Cases -> rows, collecting the texts and passages that they use."""
+
+    def __init__(self, browser: CaseBrowser, limit: int) -> None:
+        self.browser = browser
+        self.texts = _Texts(limit)
+        self.places: dict[str, int] = {}
+        self.passages: list[tuple[int, int]] = []
+
+    def case(self, case: ShownCase, group: int) -> CaseRow:
+        add = self.texts.add
+        expected = tuple(add(text) for text in case.expected)
+        answers = tuple(self.answer(answer) for answer in case.answers)
+        return CaseRow(visible(case.id), group, add(case.question), expected, answers)
+
+    def answer(self, answer: ShownAnswer) -> AnswerRow:
+        add = self.texts.add
+        return AnswerRow(
+            mark=answer.mark.value,
+            score=add(answer.score),
+            value=None if answer.value is None else round(answer.value, 3),
+            answer=add(answer.answer),
+            raw=add(answer.raw),
+            remark=add(answer.remark),
+            trouble=answer.trouble,
+            passages=tuple(self.passage(name) for name in answer.passages),
+        )
+
+    def passage(self, name: str) -> int:
+        if name not in self.places:
+            passage = self.browser.passages[name]
+            self.places[name] = len(self.passages)
+            self.passages.append((self.texts.add(passage.title), self.texts.add(passage.text)))
+        return self.places[name]
+
+
+def case_json(browser: CaseBrowser, *, budget: int = BUDGET) -> str:
+    """The JSON text, at most about `budget` bytes, without any character that HTML could act on."""
+    for limit in LIMITS:
+        encoded = _encoded(browser, limit, part=1.0)
+        if len(encoded) <= budget:
+            return encoded.decode()
+    part = 1.0
+    while len(encoded) > budget and part > 0.001:
+        part *= 0.95 * budget / len(encoded)
+        encoded = _encoded(browser, LIMITS[-1], part=part)
+    return encoded.decode()
+
+
+def _encoded(browser: CaseBrowser, limit: int, *, part: float) -> bytes:
+    """JSON of the first `part` (0..1) of each group's cases, at least one of each."""
+    packer = _Packer(browser, limit)
+    rows = tuple(
+        packer.case(case, place)
+        for place, group in enumerate(browser.groups)
+        for case in group.cases[: max(1, round(part * len(group.cases)))]
+    )
+    encoded = msgspec.json.encode(_payload(packer, rows))
+    for sign, code in _HTML_UNSAFE.items():
+        encoded = encoded.replace(sign, code)
+    return encoded
+
+
+def _payload(packer: _Packer, rows: tuple[CaseRow, ...]) -> Payload:
+    groups = packer.browser.groups
+    return Payload(
+        arms=tuple(visible(arm) for arm in packer.browser.arms),
+        groups=tuple(visible(group.title) for group in groups),
+        graded=any(answer.mark == Mark.GRADED.value for row in rows for answer in row.answers),
+        total=sum(len(group.cases) for group in groups),
+        limit=packer.texts.limit,
+        cut=packer.texts.cut,
+        texts=tuple(packer.texts.known),
+        passages=tuple(packer.passages),
+        cases=rows,
+    )

@@ -1,0 +1,97 @@
+"""What a report is made of: the records of one run, and look-ups in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from harness.records import (
+    CONTROL,
+    LADDER,
+    ArmScore,
+    CaseScore,
+    Cost,
+    Passage,
+    Prediction,
+    Provenance,
+    Recipe,
+    StoredScenario,
+    Verdict,
+)
+from harness.scenario import Case, DecisionRule
+
+
+@dataclass(frozen=True)  # no slots: the look-ups are cached in the instance
+class ReportData:
+    """Everything in a run folder that the report speaks of. Nothing here needs a model library."""
+
+    scenario: StoredScenario
+    rule: DecisionRule
+    cases: tuple[Case, ...]
+    verdict: Verdict
+    scores: tuple[ArmScore, ...]
+    """All metrics, all arms."""
+    case_scores: tuple[CaseScore, ...]
+    predictions: tuple[Prediction, ...]
+    passages: dict[str, Passage]
+    recipes: tuple[Recipe, ...]
+    costs: tuple[Cost, ...]
+    provenance: Provenance
+
+    @cached_property
+    def arms(self) -> tuple[str, ...]:
+        """Arms that took part: best first on the rule's metric, then any others in ladder order."""
+        ranked = [score.arm for score in self.verdict.scores]
+        others = {prediction.arm for prediction in self.predictions} | {score.arm for score in self.scores}
+        return (*ranked, *sorted(others - set(ranked), key=ladder_place))
+
+    @cached_property
+    def real_arms(self) -> tuple[str, ...]:
+        """`arms` without the control."""
+        return tuple(arm for arm in self.arms if arm != CONTROL)
+
+    @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """Metrics that were scored, the rule's first."""
+        found = dict.fromkeys(score.metric for score in self.scores)
+        return tuple(sorted(found, key=lambda metric: metric != self.verdict.metric))
+
+    @cached_property
+    def score_of(self) -> dict[tuple[str, str], ArmScore]:
+        """(arm, metric) -> score. The verdict's own scores come first, so that the two never disagree."""
+        everything = (*self.scores, *self.verdict.scores)
+        return {(score.arm, score.metric): score for score in everything}
+
+    @cached_property
+    def case_score_of(self) -> dict[tuple[str, str], CaseScore]:
+        """(case id, arm) -> score of that answer."""
+        return {(score.case_id, score.arm): score for score in self.case_scores}
+
+    @cached_property
+    def prediction_of(self) -> dict[tuple[str, str], Prediction]:
+        """(case id, arm) -> raw answer."""
+        return {(prediction.case_id, prediction.arm): prediction for prediction in self.predictions}
+
+    @cached_property
+    def cost_of(self) -> dict[str, Cost]:
+        """Arm -> what it costs to run."""
+        return {cost.arm: cost for cost in self.costs}
+
+    @cached_property
+    def recipe_of(self) -> dict[str, Recipe]:
+        """Arm -> what it settled on dev."""
+        return {recipe.arm: recipe for recipe in self.recipes}
+
+    @cached_property
+    def shown_arm(self) -> str | None:
+        """The recommended arm; without one, the best that is not the control; None if no arm was scored."""
+        if self.verdict.arm is not None:
+            return self.verdict.arm
+        return next((score.arm for score in self.verdict.scores if score.arm != CONTROL), None)
+
+
+def ladder_place(arm: str) -> tuple[int, str]:
+    """Sort key: the ladder's order, then other arms by name, the control last."""
+    if arm == CONTROL:
+        return (len(LADDER) + 1, arm)
+    return (LADDER.index(arm) if arm in LADDER else len(LADDER), arm)

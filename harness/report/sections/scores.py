@@ -1,0 +1,110 @@
+"""Section 2: what every arm scored."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from harness.records import ArmScore
+from harness.report import numbers
+from harness.report.blocks import Bar, Block, Bullets, Column, Intervals, Paragraph, Section, Table
+from harness.report.data import ReportData
+from harness.report.names import arm_label, is_share, metric_explanation, metric_title
+from harness.report.sections.verdict import interval_name
+
+_TOPS = (0.2, 0.4, 0.6, 0.8, 1.0)
+_ABSENT = "–"
+
+
+def scores_section(data: ReportData) -> Section:
+    """Picture and table on the rule's metric, then all other metrics."""
+    if not data.metrics:
+        nothing = Paragraph("No arm was scored. Section “What was left out” says why.")
+        return Section("Scores", "scores", (nothing,))
+    blocks: list[Block] = [_how_to_read(data), picture(data), main_table(data)]
+    if len(data.metrics) > 1:
+        blocks += [_other_table(data), _meanings(data.metrics)]
+    return Section("Scores", "scores", tuple(blocks))
+
+
+def main_table(data: ReportData) -> Table:
+    """Arms on the rule's metric, with cases, failures and answers that were cut."""
+    metric = data.verdict.metric
+    cut = Counter(key[1] for key, prediction in data.prediction_of.items() if prediction.finish == "length")
+    columns = (
+        Column("Arm"),
+        Column(f"{metric_title(metric)} ({interval_name(data)})", number=True),
+        Column("Cases", number=True),
+        Column("Failed", number=True),
+        Column("Cut off", number=True),
+    )
+    rows = tuple(_main_row(data, arm, cut[arm]) for arm in data.arms)
+    return Table("Arms, best first", columns, rows, recommended_rows(data, data.arms))
+
+
+def picture(data: ReportData) -> Intervals:
+    """A dot and a bar for every arm on the rule's metric."""
+    metric = data.verdict.metric
+    found = [data.score_of[arm, metric] for arm in data.arms if (arm, metric) in data.score_of]
+    bars = tuple(_bar(score, data) for score in found if numbers.is_measured(score.value, score.low, score.high))
+    target = data.rule.target
+    top = _top([bar.high for bar in bars] + [target or 0.0])
+    ticks = tuple((top * i / 4, numbers.on_axis(top * i / 4, is_share=is_share(metric))) for i in range(5))
+    caption = f"{metric_title(metric)} with {interval_name(data)}"
+    words = f"Target: {numbers.score(target, is_share=is_share(metric))}" if target is not None else ""
+    return Intervals(caption, bars, top, ticks, target, words)
+
+
+def recommended_rows(data: ReportData, arms: tuple[str, ...]) -> frozenset[int]:
+    """Indices of the recommended arm's rows."""
+    return frozenset(i for i, arm in enumerate(arms) if arm == data.verdict.arm)
+
+
+def row_name(data: ReportData, arm: str) -> str:
+    """An arm's name in the first column, marked where it is recommended or the control."""
+    return f"{arm_label(arm)} (recommended)" if arm == data.verdict.arm else arm_label(arm)
+
+
+def _how_to_read(data: ReportData) -> Paragraph:
+    longest = numbers.counted(data.scenario.max_new_tokens, "token")
+    return Paragraph(
+        f"{metric_title(data.verdict.metric)} decides; it was fixed before the first answer was made. "
+        "An answer that failed (an error, or nothing in it) counts as 0 and stays in the average. "
+        f"“Cut off” counts answers that reached the longest length, {longest}. "
+        "The control gives the same answer to every case: an arm that does not beat it has learned nothing."
+    )
+
+
+def _main_row(data: ReportData, arm: str, cut: int) -> tuple[str, ...]:
+    score = data.score_of.get((arm, data.verdict.metric))
+    if score is None:
+        return (row_name(data, arm), numbers.NOT_MEASURED, _ABSENT, _ABSENT, numbers.count(cut))
+    return (row_name(data, arm), _written(score), *map(numbers.count, (score.n, score.failed, cut)))
+
+
+def _written(score: ArmScore | None) -> str:
+    if score is None:
+        return _ABSENT
+    return numbers.score_interval(score.value, score.low, score.high, is_share=is_share(score.metric))
+
+
+def _bar(score: ArmScore, data: ReportData) -> Bar:
+    marked = score.arm == data.verdict.arm
+    return Bar(row_name(data, score.arm), score.value, score.low, score.high, _written(score), marked)
+
+
+def _top(values: list[float]) -> float:
+    return next((top for top in _TOPS if top >= max(values)), 1.0)
+
+
+def _other_table(data: ReportData) -> Table:
+    others = data.metrics[1:] if data.metrics[0] == data.verdict.metric else data.metrics
+    columns = (Column("Arm"), *(Column(metric_title(metric), number=True) for metric in others))
+    rows = tuple(
+        (row_name(data, arm), *(_written(data.score_of.get((arm, metric))) for metric in others)) for arm in data.arms
+    )
+    return Table("Other metrics, which do not decide", columns, rows, recommended_rows(data, data.arms))
+
+
+def _meanings(metrics: tuple[str, ...]) -> Bullets:
+    said = ((metric_title(metric), metric_explanation(metric)) for metric in metrics)
+    return Bullets(tuple(f"{title}: {explanation}" for title, explanation in said if explanation))

@@ -1,0 +1,104 @@
+"""Section 1: the verdict in words, and the few numbers that matter."""
+
+from __future__ import annotations
+
+from harness.records import AdviceRelation, Verdict, VerdictKind
+from harness.report import numbers
+from harness.report.blocks import Block, Fact, Facts, Paragraph, Section
+from harness.report.data import ReportData
+from harness.report.names import arm_in_sentence, arm_name, is_share, metric_title
+from harness.report.text import joined
+
+_RELATIONS = {
+    "confirmed": "This trial confirms it.",
+    "refuted": "This trial refutes it.",
+    "undecided": "This trial neither confirms nor refutes it.",
+}
+
+QUICK_NOTE = (
+    "This was a quick run: less was tried than in a full one. Use it to find mistakes in the set-up; "
+    "run it again without --quick before anybody relies on it."
+)
+
+
+def headline(verdict: Verdict) -> str:
+    """The verdict in a few words."""
+    if verdict.kind is VerdictKind.WINNER and verdict.arm:
+        return f"{arm_name(verdict.arm)} wins"
+    if verdict.kind is VerdictKind.TIE:
+        return f"A tie: use {arm_in_sentence(verdict.arm)}" if verdict.arm else "A tie"
+    return {
+        VerdictKind.NONE_USEFUL: "No arm is useful",
+        VerdictKind.NOT_ENOUGH_CASES: "Not enough cases to tell",
+    }.get(verdict.kind, "Could not compare")
+
+
+def key_facts(data: ReportData) -> tuple[Fact, ...]:
+    """The recommended arm and, for it or the best arm there is, score, seconds and tokens of a request."""
+    recommended = Fact("Recommended arm", arm_name(data.verdict.arm) if data.verdict.arm else "none", _tied(data))
+    arm = data.shown_arm
+    if arm is None:
+        return (recommended,)
+    return (recommended, _score_fact(data, arm), _seconds_fact(data, arm), _tokens_fact(data, arm))
+
+
+def settling(data: ReportData) -> str | None:
+    """What would settle an open question, in one sentence; None where there is nothing to say."""
+    needed = data.verdict.cases_needed
+    if needed is None:
+        return None
+    return (
+        f"What would settle it: about {numbers.counted(needed, 'case')} in all; "
+        f"this trial had {numbers.count(len(data.cases))}."
+    )
+
+
+def advice_sentence(relation: AdviceRelation) -> str | None:
+    """What the trial says of the advice that was given before it; None where there was none."""
+    if relation.relation is None or relation.advised is None:
+        return None
+    return f"The advice was {arm_in_sentence(relation.advised)}. {_RELATIONS.get(relation.relation, '')}".strip()
+
+
+def verdict_section(data: ReportData) -> Section:
+    """The section that the report opens with; its title is the headline."""
+    words = [Paragraph(sentence) for sentence in data.verdict.sentences]
+    further = [advice_sentence(data.verdict.advice), settling(data), QUICK_NOTE if data.scenario.quick else None]
+    blocks: list[Block] = [*words, Facts(key_facts(data), key=True)]
+    blocks += [Paragraph(sentence) for sentence in further if sentence]
+    return Section(headline(data.verdict), "verdict", tuple(blocks))
+
+
+def _tied(data: ReportData) -> str:
+    others = [arm_in_sentence(arm) for arm in data.verdict.tied if arm != data.verdict.arm]
+    return f"not told apart from {joined(others)}" if data.verdict.arm and others else ""
+
+
+def _score_fact(data: ReportData, arm: str) -> Fact:
+    metric = data.verdict.metric
+    label = f"{metric_title(metric)} of {arm_in_sentence(arm)}"
+    score = data.score_of.get((arm, metric))
+    if score is None:
+        return Fact(label, numbers.NOT_MEASURED)
+    value = numbers.score_interval(score.value, score.low, score.high, is_share=is_share(metric))
+    best = "" if data.verdict.arm else "the best arm, not recommended; "
+    return Fact(label, value, f"{best}{interval_name(data)}, {numbers.counted(score.n, 'case')}")
+
+
+def _seconds_fact(data: ReportData, arm: str) -> Fact:
+    cost = data.cost_of.get(arm)
+    remark = f"median of {numbers.counted(cost.latency_n, 'request')} sent one at a time" if cost else ""
+    return Fact("Time for a request", numbers.seconds(cost.latency_p50 if cost else None), remark)
+
+
+def _tokens_fact(data: ReportData, arm: str) -> Fact:
+    cost = data.cost_of.get(arm)
+    if cost is None:
+        return Fact("Tokens a request", numbers.NOT_MEASURED)
+    parts = f"{numbers.mean_count(cost.tokens_in)} in, {numbers.mean_count(cost.tokens_out)} out, on average"
+    return Fact("Tokens a request", numbers.mean_count(cost.tokens_in + cost.tokens_out), parts)
+
+
+def interval_name(data: ReportData) -> str:
+    """`95 % interval`, from the rule's alpha."""
+    return f"{numbers.share(1 - data.verdict.alpha)} interval"

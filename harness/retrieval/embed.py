@@ -1,0 +1,105 @@
+"""Texts to unit vectors with sentence-transformers; vectors are kept on disk by content, so a text is embedded once."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.errors import MissingModel
+from harness.models import bundled
+from harness.models.device import machine
+from harness.models.local import fetch, keep_quiet, weights_digest
+
+Vectors = npt.NDArray[np.float32]
+
+
+class Embedder(Protocol):
+    """Texts in, unit vectors out."""
+
+    name: str
+    digest: str
+
+    def encode(self, texts: Sequence[str], *, fresh: bool = False) -> Vectors:
+        """One unit vector a text, shape (len(texts), dimension), float32; `fresh` computes even what is cached."""
+
+
+class SentenceEmbedder:
+    """A sentence-transformers model; loaded when the first text is not in the cache."""
+
+    def __init__(self, name: str | None = None) -> None:
+        self._folder, self.name, self.digest = _resolve(name)
+        self._model: Any = None
+
+    def encode(self, texts: Sequence[str], *, fresh: bool = False) -> Vectors:
+        """One unit vector a text; known texts come from the cache unless `fresh` (to time the real work)."""
+        if not texts:
+            return np.zeros((0, 1), dtype=np.float32)
+        if fresh:
+            return self._encode(texts)
+        return cached_encode(self._encode, texts, folder=bundled.cache_folder() / "vectors" / self.digest[:16])
+
+    def _encode(self, texts: Sequence[str]) -> Vectors:
+        if self._model is None:
+            self._model = _load(self._folder, self.name)
+        found = self._model.encode(
+            list(texts), batch_size=32, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
+        )
+        return np.asarray(found, dtype=np.float32)
+
+
+def cached_encode(encode: Any, texts: Sequence[str], *, folder: Path) -> Vectors:
+    """Encode a list of texts once; the same list later comes from `folder`.
+
+    One file a list (named by the list's digest, written beside and renamed), so it is whole or absent.
+    """
+    digest = hashlib.sha256("\x00".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
+    path = folder / f"{digest[:32]}.npy"
+    if path.exists():
+        with contextlib.suppress(ValueError, OSError, EOFError):
+            found: Vectors = np.load(path, allow_pickle=False)
+            if len(found) == len(texts):
+                return found
+    unique = list(dict.fromkeys(texts))
+    vectors = dict(zip(unique, encode(unique), strict=True))
+    made = np.stack([vectors[text] for text in texts]).astype(np.float32)
+    _save(made, path)
+    return made
+
+
+def _save(vectors: Vectors, path: Path) -> None:
+    """A cache that cannot be written is no reason to stop."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as stream:
+            np.save(stream, vectors, allow_pickle=False)
+        Path(stream.name).replace(path)
+
+
+def _resolve(name: str | None) -> tuple[Path, str, str]:
+    if name is None:
+        weights = bundled.require(bundled.EMBEDDER)
+        return weights.parent, bundled.EMBEDDER.name, bundled.EMBEDDER.sha256
+    path = Path(name).expanduser()
+    folder = path if path.is_dir() else fetch(name)
+    return folder, name, weights_digest(folder)
+
+
+def _load(folder: Path, name: str) -> Any:
+    keep_quiet()
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    here = machine()
+    torch.set_num_threads(here.threads)
+    try:
+        return SentenceTransformer(str(folder), device=here.device, trust_remote_code=False, local_files_only=True)
+    except (ValueError, OSError, KeyError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise MissingModel(f"The embedder {name!r} could not be loaded: {first}") from error

@@ -1,0 +1,39 @@
+"""Nearest texts by cosine, with FAISS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness.retrieval.embed import Embedder, Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class VectorIndex:
+    """Exact inner-product search over unit vectors (cosine)."""
+
+    embedder: Embedder
+    size: int
+    flat: Any
+    """A `faiss.IndexFlatIP`."""
+
+    def search(self, queries: Sequence[str], *, k: int, fresh: bool = False) -> list[list[int]]:
+        """Positions of the k nearest texts of each query, nearest first (fewer where the index is smaller)."""
+        if not queries:
+            return []
+        vectors = self.embedder.encode(queries, fresh=fresh)
+        found = self.flat.search(np.ascontiguousarray(vectors), min(k, self.size))[1]
+        return [[int(i) for i in row if i >= 0] for row in found]
+
+
+def build_index(embedder: Embedder, texts: Sequence[str]) -> VectorIndex:
+    """Index these texts; positions in the answers are positions in `texts`."""
+    import faiss
+
+    vectors: Vectors = embedder.encode(texts)
+    flat = faiss.IndexFlatIP(vectors.shape[1])
+    flat.add(np.ascontiguousarray(vectors))
+    return VectorIndex(embedder, len(texts), flat)

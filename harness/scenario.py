@@ -1,0 +1,148 @@
+"""A scenario: the cases to judge by, the examples to learn from, the documents to read and the rule to decide by.
+
+Plain frozen records; reading them from files is `harness.scenario_file`'s work.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+
+class Kind(StrEnum):
+    """What an answer looks like; it decides parser, metrics and the instruction's frame."""
+
+    LABELS = "labels"
+    JSON = "json"
+    SHORT_ANSWER = "short_answer"
+    FREE_TEXT = "free_text"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One row of `eval.jsonl` or `train.jsonl`."""
+
+    id: str
+    input: str
+    output: str
+    references: tuple[str, ...] = ()
+    """Further right answers beside `output`."""
+    context_id: str | None = None
+    """Id of the document (corpus row or file) that holds the answer, where known."""
+    group: str | None = None
+    """Cases of one group are one cluster for the statistics (same document, user, template)."""
+    line: int | None = field(default=None, compare=False)
+    """Line in the file that it was read from, from 1."""
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """All right answers, `output` first."""
+        return (self.output, *(r for r in self.references if r != self.output))
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document of the corpus: a row of `corpus.jsonl` or a file under `corpus/`."""
+
+    id: str
+    title: str
+    text: str
+    source: str = ""
+    """The file it came from, relative to the scenario's folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong, or worth knowing, in the input: where and what."""
+
+    level: Literal["error", "warning"]
+    message: str
+    file: str = ""
+    line: int | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line is not None else self.file
+        return f"{place}: {self.message}" if place else self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """A setting that the user did not give: what it became, from what, and how to say otherwise."""
+
+    setting: str
+    value: str
+    because: str
+    override: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRule:
+    """How the verdict will be reached; fixed, and hashed, before the first prediction."""
+
+    metric: str
+    margin: float
+    """Smallest difference worth having, on the metric's own 0..1 scale."""
+    alpha: float = 0.05
+    fewest_cases: int = 30
+    target: float | None = None
+    """Score that the best arm must reach to be of use at all, 0..1."""
+    resamples: int = 10_000
+    seed: int = 0
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the rule's canonical JSON."""
+        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Everything a bake-off needs to know before it starts."""
+
+    name: str
+    folder: Path
+    kind: Kind
+    instruction: str
+    """The full instruction, as every arm will see it (labels or keys included)."""
+    cases: tuple[Case, ...]
+    rule: DecisionRule
+    train: tuple[Case, ...] = ()
+    documents: tuple[Document, ...] = ()
+    labels: tuple[str, ...] = ()
+    """The label set, for `Kind.LABELS`."""
+    keys: tuple[str, ...] = ()
+    """The top-level keys, for `Kind.JSON`."""
+    arms: tuple[str, ...] = ()
+    """Arms asked for; empty = all."""
+    max_new_tokens: int | None = None
+    """Longest answer in tokens; None = measured from the training outputs."""
+    seed: int = 0
+    model: str | None = None
+    embedder: str | None = None
+    inferred: tuple[Inference, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    removed: tuple[RemovedRow, ...] = ()
+    """Training rows left out because they stand in the eval set too."""
+    digests: tuple[tuple[str, str], ...] = field(default=())
+    """(file relative to the folder, SHA-256) of every input file read."""
+    eval_file: str = "eval.jsonl"
+    """Where `cases` were read from, relative to the folder."""
+    train_file: str = "train.jsonl"
+    corpus: str = ""
+    """Where `documents` were read from; empty = `corpus.jsonl` and `corpus/`, as far as they exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedRow:
+    """A training row that would have leaked an eval case."""
+
+    train_id: str
+    eval_id: str
+    why: Literal["exact", "near duplicate"]
+    similarity: float = 1.0
+    """Cosine of the two inputs' embeddings; 1.0 for exact copies."""

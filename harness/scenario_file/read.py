@@ -1,0 +1,201 @@
+"""A folder or a `scenario.toml` -> `Scenario`, or every problem in the files at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.documents import read_documents
+from harness.errors import InputProblems
+from harness.scenario import Document, Inference, Kind, Problem, Scenario
+from harness.scenario_file.fit import metric_problem, row_problems
+from harness.scenario_file.infer import KNOWN_METRICS
+from harness.scenario_file.limits import draw, draw_stratified
+from harness.scenario_file.place import locate, missing_file
+from harness.scenario_file.rows import Rows, read_rows
+from harness.scenario_file.settle import Settled, settle
+from harness.scenario_file.toml_file import KNOWN_ARMS, Settings, arm_fault, read_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What was said on the command line; it wins over `scenario.toml`, which wins over what is inferred."""
+
+    instruction: str | None = None
+    model: str | None = None
+    embedder: str | None = None
+    arms: tuple[str, ...] | None = None
+    seed: int | None = None
+    eval_limit: int | None = None
+    """Most eval cases to keep, 1 or more."""
+    train_limit: int | None = None
+    """Most training rows to keep, 0 or more."""
+
+
+NO_OVERRIDES = Overrides()
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """Everything read from disk, not judged yet."""
+
+    folder: Path
+    toml: Path | None
+    settings: Settings
+    eval: Rows
+    train: Rows
+    documents: tuple[Document, ...]
+    problems: tuple[Problem, ...]
+    """All problems of all files: eval, train, documents, settings."""
+
+    @property
+    def eval_file(self) -> str:
+        return self.settings.files.eval or "eval.jsonl"
+
+    @property
+    def train_file(self) -> str:
+        return self.settings.files.train or "train.jsonl"
+
+
+def read_scenario(
+    path: Path,
+    *,
+    overrides: Overrides = NO_OVERRIDES,
+    known_arms: Iterable[str] = KNOWN_ARMS,
+    known_metrics: Mapping[Kind, tuple[str, ...]] = KNOWN_METRICS,
+) -> Scenario:
+    """Read a folder, or the folder of a `scenario.toml`, and settle what was not said.
+
+    Raises InputProblems with every error found (and after them the warnings) where there is at least one error.
+    Without errors the warnings are in `Scenario.warnings`.
+    """
+    arms = tuple(known_arms)
+    files = _read_files(path, known_arms=arms)
+    problems = [*files.problems, *_override_problems(overrides, known_arms=arms)]
+    if not files.eval.cases:
+        raise InputProblems(_errors_first(problems))
+    settings = _merged(files.settings, overrides)
+    settled = settle(settings, files.train.cases, files.eval.cases)
+    problems += row_problems(files.eval.cases, settled, name=files.eval_file, settings=settings)
+    problems += row_problems(files.train.cases, settled, name=files.train_file, settings=settings)
+    problems += metric_problem(settings, settled.kind, toml=files.toml, known_metrics=known_metrics)
+    if any(problem.level == "error" for problem in problems):
+        raise InputProblems(_errors_first(problems))
+    scenario = _scenario(files, settings, settled=settled, warnings=(*problems, *settled.warnings))
+    return _cut(scenario, overrides)
+
+
+def _read_files(path: Path, *, known_arms: tuple[str, ...]) -> _Files:
+    folder, toml = locate(path)
+    settings, problems = read_settings(toml, known_arms=known_arms) if toml else (Settings(), ())
+    named = settings.files
+    cases = _read_rows(folder, named.eval or "eval.jsonl", prefix="eval", needed=True)
+    train = _read_rows(folder, named.train or "train.jsonl", prefix="train", needed=named.train is not None)
+    documents, unread = read_documents(folder, corpus=named.corpus or "")
+    return _Files(
+        folder=folder,
+        toml=toml,
+        settings=settings,
+        eval=cases,
+        train=train,
+        documents=documents,
+        problems=(*cases.problems, *train.problems, *unread, *problems),
+    )
+
+
+def _read_rows(folder: Path, name: str, *, prefix: str, needed: bool) -> Rows:
+    path = folder / name
+    try:
+        if path.exists():
+            return read_rows(path, name=name, prefix=prefix)
+        return Rows((), (missing_file(folder, name),)) if needed else Rows()
+    except OSError as error:  # a folder that may not be entered
+        return Rows((), (Problem("error", f"the file cannot be read ({error.strerror or error})", name),))
+
+
+def _errors_first(problems: Iterable[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda problem: problem.level != "error")
+
+
+def _override_problems(overrides: Overrides, *, known_arms: tuple[str, ...]) -> Iterator[Problem]:
+    fault = arm_fault(overrides.arms or (), known_arms=known_arms)
+    if fault:
+        yield Problem("error", fault, "--arms")
+    if overrides.instruction is not None and not overrides.instruction.strip():
+        yield Problem("error", "the instruction is empty; write a text, or leave the option out", "--instruction")
+    for option, value, low in (
+        ("--eval-limit", overrides.eval_limit, 1),
+        ("--train-limit", overrides.train_limit, 0),
+        ("--seed", overrides.seed, 0),
+    ):
+        if value is not None and value < low:
+            yield Problem("error", f"must be a whole number, {low} or more; got {value}", option)
+
+
+def _merged(settings: Settings, overrides: Overrides) -> Settings:
+    """Lay what the command line says over what the file says."""
+    return replace(
+        settings,
+        instruction=overrides.instruction or settings.instruction,
+        model=overrides.model or settings.model,
+        embedder=overrides.embedder or settings.embedder,
+        arms=overrides.arms or settings.arms,
+        seed=settings.seed if overrides.seed is None else overrides.seed,
+    )
+
+
+def _scenario(files: _Files, settings: Settings, *, settled: Settled, warnings: tuple[Problem, ...]) -> Scenario:
+    return Scenario(
+        name=settings.name or files.folder.resolve().name,
+        folder=files.folder,
+        kind=settled.kind,
+        instruction=settled.instruction,
+        cases=files.eval.cases,
+        rule=settled.rule,
+        train=files.train.cases,
+        documents=files.documents,
+        labels=settled.labels,
+        keys=settled.keys,
+        arms=settings.arms or (),
+        max_new_tokens=settings.max_new_tokens,
+        seed=settings.seed or 0,
+        model=settings.model,
+        embedder=settings.embedder,
+        inferred=settled.inferred,
+        warnings=warnings,
+        digests=tuple(_digests(files)),
+        eval_file=files.eval_file,
+        train_file=files.train_file,
+        corpus=settings.files.corpus or "",
+    )
+
+
+def _digests(files: _Files) -> Iterator[tuple[str, str]]:
+    names = [files.eval_file, files.train_file, *dict.fromkeys(document.source for document in files.documents)]
+    names += [files.toml.name] if files.toml else []
+    for name in names:
+        path = files.folder / name
+        if path.is_file():
+            with path.open("rb") as stream:
+                yield name, hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _cut(scenario: Scenario, overrides: Overrides) -> Scenario:
+    """Keep as many rows as the limits allow, and say so."""
+    cases, train, seed = scenario.cases, scenario.train, scenario.seed
+    said: list[Inference] = []
+    if overrides.eval_limit is not None and overrides.eval_limit < len(cases):
+        cases = draw(cases, overrides.eval_limit, seed=seed)
+        said.append(_cut_note("eval", len(cases), len(scenario.cases), f"drawn at random with seed {seed}"))
+    if overrides.train_limit is not None and overrides.train_limit < len(train):
+        by_label = scenario.kind is Kind.LABELS
+        train = (draw_stratified if by_label else draw)(train, overrides.train_limit, seed=seed)
+        how = f"drawn at random with seed {seed}{', each label kept where it can be' if by_label else ''}"
+        said.append(_cut_note("train", len(train), len(scenario.train), how))
+    return replace(scenario, cases=cases, train=train, inferred=(*scenario.inferred, *said))
+
+
+def _cut_note(side: str, kept: int, n: int, how: str) -> Inference:
+    return Inference(f"{side} rows", f"{kept} of {n}", f"--{side}-limit {kept}: {how}", f"leave --{side}-limit out")

@@ -1,0 +1,264 @@
+"""`scenario.toml` -> settings, and every problem in it with its line. All settings are optional."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from harness.jsonl import encoding_fault
+from harness.records import CONTROL, LADDER
+from harness.scenario import Kind, Problem
+
+KNOWN_ARMS = (CONTROL, *LADDER)
+_TABLES = ("rule", "files")
+RESERVED = ("advice", "experiments")
+"""Tables for the advisor and for later versions: accepted and not read here."""
+
+Check = Callable[[object], str | None]
+"""Says what is wrong with a value (without its name), or None."""
+
+Checks = dict[str, dict[str, Check]]
+"""Table ('' = top) -> setting -> check."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSettings:
+    """The `[rule]` table."""
+
+    metric: str | None = None
+    margin: float | None = None
+    alpha: float | None = None
+    fewest_cases: int | None = None
+    target: float | None = None
+    resamples: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileSettings:
+    """The `[files]` table; paths are relative to the folder of `scenario.toml`."""
+
+    eval: str | None = None
+    train: str | None = None
+    corpus: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a `scenario.toml` says; None where it says nothing."""
+
+    name: str | None = None
+    kind: Kind | None = None
+    instruction: str | None = None
+    labels: tuple[str, ...] | None = None
+    keys: tuple[str, ...] | None = None
+    arms: tuple[str, ...] | None = None
+    max_new_tokens: int | None = None
+    seed: int | None = None
+    model: str | None = None
+    embedder: str | None = None
+    rule: RuleSettings = RuleSettings()
+    files: FileSettings = FileSettings()
+
+
+def read_settings(path: Path, *, known_arms: Iterable[str] = KNOWN_ARMS) -> tuple[Settings, tuple[Problem, ...]]:
+    """Read and check the file. Settings that are wrong are left out of the result and are errors in the second part."""
+    try:
+        text = _decode(path.read_bytes())
+        values: dict[str, object] = tomllib.loads(text)
+    except OSError as error:
+        return Settings(), (Problem("error", f"the file cannot be read ({error.strerror or error})", path.name),)
+    except tomllib.TOMLDecodeError as error:
+        return Settings(), (_broken(error, path.name),)
+    except (ValueError, RecursionError) as error:
+        return Settings(), (Problem("error", str(error), path.name),)
+    checks = _checks(tuple(known_arms))
+    faults = list(_faults(values, checks=checks))
+    problems = [
+        Problem("error", fault.message, path.name, line_of(text, fault.key, table=fault.table)) for fault in faults
+    ]
+    return _settings(values, checks=checks, wrong={(fault.table, fault.key) for fault in faults}), tuple(problems)
+
+
+def line_of(text: str, key: str, *, table: str = "") -> int | None:
+    """Find the line (from 1) that sets `key` in `table` ('' = top) or opens it as a table; None where none is found."""
+    current = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]", line)
+        if header:
+            current = header[1].strip("\"'")
+            if not table and current == key:
+                return number
+        elif current == table and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line):
+            return number
+    return None
+
+
+def arm_fault(arms: Iterable[str], *, known_arms: Iterable[str]) -> str | None:
+    """Say which arms are not known, with the closest known names."""
+    known = tuple(known_arms)
+    unknown = [arm for arm in arms if arm not in known]
+    if not unknown:
+        return None
+    return "; ".join(f"unknown arm {arm!r}{did_you_mean(arm, known)}" for arm in unknown)
+
+
+def did_you_mean(word: str, options: Iterable[str]) -> str:
+    """End a sentence on an unknown word: the closest option, else all of them."""
+    known = tuple(options)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    table: str
+    key: str
+    message: str
+
+
+def _decode(data: bytes) -> str:
+    fault = encoding_fault(data[:4096])
+    if fault:
+        raise ValueError(f"{fault}; save it as UTF-8")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"not UTF-8: byte 0x{data[error.start]:02X} on line {line}; save it as UTF-8") from None
+
+
+def _broken(error: tomllib.TOMLDecodeError, name: str) -> Problem:
+    place = re.search(r"\s*\(at line (\d+), column (\d+)\)", str(error))
+    if not place:
+        return Problem("error", f"broken TOML: {error}; texts need double quotes", name)
+    message = str(error).replace(place[0], "")
+    return Problem(
+        "error", f"broken TOML at column {place[2]}: {message}; texts need double quotes", name, int(place[1])
+    )
+
+
+def _faults(values: Mapping[str, object], *, checks: Checks) -> Iterator[_Fault]:
+    for key, value in values.items():
+        if key in RESERVED:
+            continue
+        if key not in _TABLES:
+            yield from _key_faults(key, value, table="", checks=checks)
+        elif not isinstance(value, dict):
+            yield _Fault("", key, f"{key!r} must be a table: write [{key}] on a line of its own, its settings below")
+        else:
+            for inner, setting in value.items():
+                yield from _key_faults(inner, setting, table=key, checks=checks)
+
+
+def _key_faults(key: str, value: object, *, table: str, checks: Checks) -> Iterator[_Fault]:
+    place = f"{table}.{key}" if table else key
+    if key not in checks[table]:
+        yield _Fault(table, key, f"unknown setting {place!r}{_where_to(key, table=table, checks=checks)}")
+        return
+    fault = checks[table][key](value)
+    if fault:
+        yield _Fault(table, key, f"{place!r} {fault}")
+
+
+def _where_to(key: str, *, table: str, checks: Checks) -> str:
+    """Say where an unknown setting belongs, or what it may have been meant to be."""
+    home = next((other for other in checks if other != table and key in checks[other]), None)
+    if home is not None:
+        return f"; it belongs below [{home}]" if home else "; it belongs at the top, above all tables"
+    return did_you_mean(key, checks[table] if table else (*checks[""], *_TABLES, *RESERVED))
+
+
+def _settings(values: Mapping[str, object], *, checks: Checks, wrong: set[tuple[str, str]]) -> Settings:
+    """Build the record of what passed; msgspec only turns lists into tuples and text into `Kind` here."""
+    good: dict[str, object] = {}
+    for key, value in values.items():
+        if isinstance(value, dict) and key in checks:
+            good[key] = {inner: setting for inner, setting in value.items() if (key, inner) not in wrong}
+        elif ("", key) not in wrong and key in checks[""]:
+            good[key] = value
+    return msgspec.convert(good, type=Settings)
+
+
+# What each setting may be
+
+
+def _checks(known_arms: tuple[str, ...]) -> Checks:
+    return {
+        "": {
+            "name": _text,
+            "kind": partial(_one_of, options=[kind.value for kind in Kind]),
+            "instruction": _text,
+            "labels": _texts,
+            "keys": _texts,
+            "arms": partial(_arms, known_arms=known_arms),
+            "max_new_tokens": partial(_whole, low=1),
+            "seed": partial(_whole, low=0),
+            "model": _text,
+            "embedder": _text,
+        },
+        "rule": {
+            "metric": _text,
+            "margin": partial(_share, what="0.05 is five points"),
+            "alpha": partial(_share, what="0.05 is the usual one", open_ends=True),
+            "fewest_cases": partial(_whole, low=1),
+            "target": partial(_share, what="0.8 is 80 points"),
+            "resamples": partial(_whole, low=100),
+        },
+        "files": {"eval": _text, "train": _text, "corpus": _text},
+    }
+
+
+def _text(value: object) -> str | None:
+    if not isinstance(value, str):
+        return f"must be a text in double quotes; got {_shown(value)}"
+    return None if value.strip() else "is empty; write a text, or take the line out"
+
+
+def _texts(value: object) -> str | None:
+    if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
+        return f'must be a list of texts such as ["a", "b"]; got {_shown(value)}'
+    if not value:
+        return "is an empty list; name at least one, or take the line out"
+    twice = sorted({item for item in value if value.count(item) > 1})
+    return f"names {', '.join(map(repr, twice))} twice; each may stand once" if twice else None
+
+
+def _arms(value: object, *, known_arms: tuple[str, ...]) -> str | None:
+    fault = _texts(value)
+    if fault or not isinstance(value, list):
+        return fault
+    unknown = arm_fault(value, known_arms=known_arms)
+    return f"names an {unknown}" if unknown else None
+
+
+def _one_of(value: object, *, options: list[str]) -> str | None:
+    if isinstance(value, str) and value in options:
+        return None
+    hint = did_you_mean(value, options) if isinstance(value, str) else ""
+    return f"must be one of {', '.join(options)}; got {_shown(value)}{hint if 'mean' in hint else ''}"
+
+
+def _whole(value: object, *, low: int) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool) and low <= value < 2**63:
+        return None
+    return f"must be a whole number, {low} or more; got {_shown(value)}"
+
+
+def _share(value: object, *, what: str, open_ends: bool = False) -> str | None:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        inside = 0 < value < 1 if open_ends else 0 <= value <= 1
+        if inside:
+            return None
+    return f"must be a number between 0 and 1 ({what}); got {_shown(value)}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value) if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,141 @@
+"""scenario.toml: every wrong setting at once, with its line and a way out."""
+
+import pytest
+
+from harness.scenario import Kind
+from harness.scenario_file.toml_file import FileSettings, RuleSettings, Settings, line_of, read_settings
+
+FULL = """\
+name = "n"
+kind = "labels"
+instruction = "Say it."
+labels = ["a", "b"]
+keys = ["k"]
+arms = ["prompt", "rag"]
+max_new_tokens = 8
+seed = 3
+model = "m"
+embedder = "e"
+[rule]
+metric = "accuracy"
+margin = 0.1
+alpha = 0.01
+fewest_cases = 20
+target = 0.8
+resamples = 500
+[files]
+eval = "e.jsonl"
+train = "t.jsonl"
+corpus = "docs"
+[advice]
+anything = 1
+[experiments]
+more = [1]
+"""
+
+
+def read(tmp_path, text, **named):
+    path = tmp_path / "scenario.toml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    settings, problems = read_settings(path, **named)
+    return settings, [str(problem) for problem in problems]
+
+
+def test_every_setting_is_read(tmp_path):
+    settings, problems = read(tmp_path, FULL)
+    assert problems == []
+    assert settings == Settings(
+        name="n",
+        kind=Kind.LABELS,
+        instruction="Say it.",
+        labels=("a", "b"),
+        keys=("k",),
+        arms=("prompt", "rag"),
+        max_new_tokens=8,
+        seed=3,
+        model="m",
+        embedder="e",
+        rule=RuleSettings("accuracy", 0.1, 0.01, 20, 0.8, 500),
+        files=FileSettings("e.jsonl", "t.jsonl", "docs"),
+    )
+
+
+def test_an_empty_file_says_nothing(tmp_path):
+    assert read(tmp_path, "") == (Settings(), [])
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("name = 3", "'name' must be a text in double quotes; got 3"),
+        ('instruction = " "', "'instruction' is empty; write a text, or take the line out"),
+        (
+            'kind = "label"',
+            "'kind' must be one of labels, json, short_answer, free_text; got 'label'; did you mean 'labels'?",
+        ),
+        ("kind = 1", "'kind' must be one of labels, json, short_answer, free_text; got 1"),
+        ('labels = "a"', "'labels' must be a list of texts such as [\"a\", \"b\"]; got 'a'"),
+        ("labels = []", "'labels' is an empty list"),
+        ('labels = ["a", "a"]', "'labels' names 'a' twice"),
+        ('labels = ["a", 1]', "'labels' must be a list of texts"),
+        ('arms = ["promt"]', "'arms' names an unknown arm 'promt'; did you mean 'prompt'?"),
+        ('arms = ["x"]', "unknown arm 'x'; known are dummy, prompt, few_shot"),
+        ("max_new_tokens = 0", "'max_new_tokens' must be a whole number, 1 or more; got 0"),
+        ("seed = true", "'seed' must be a whole number, 0 or more; got true"),
+        ("seed = 1.5", "'seed' must be a whole number, 0 or more; got 1.5"),
+        ("[rule]\nmargin = 5", "'rule.margin' must be a number between 0 and 1 (0.05 is five points); got 5"),
+        ("[rule]\nmargin = -0.1", "'rule.margin' must be a number between 0 and 1"),
+        ("[rule]\nmargin = nan", "'rule.margin' must be a number between 0 and 1"),
+        ("[rule]\nalpha = 1", "'rule.alpha' must be a number between 0 and 1"),
+        ("[rule]\ntarget = '1'", "'rule.target' must be a number between 0 and 1"),
+        ("[rule]\nresamples = 10", "'rule.resamples' must be a whole number, 100 or more; got 10"),
+        ("[rule]\nmarginn = 0.1", "unknown setting 'rule.marginn'; did you mean 'margin'?"),
+        ('instructions = "x"', "unknown setting 'instructions'; did you mean 'instruction'?"),
+        ("zzz = 1", "unknown setting 'zzz'; known are name, kind"),
+        ("[experiment]\nx = 1", "unknown setting 'experiment'; did you mean 'experiments'?"),
+        ("margin = 0.1", "unknown setting 'margin'; it belongs below [rule]"),
+        ("[rule]\nseed = 1", "unknown setting 'rule.seed'; it belongs at the top, above all tables"),
+        ("rule = 3", "'rule' must be a table: write [rule] on a line of its own"),
+        ("[files]\neval = 1", "'files.eval' must be a text in double quotes; got 1"),
+        ("name = abc", "broken TOML at column 8"),
+        ("name = ", "broken TOML"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_line(tmp_path, text, sentence):
+    _, (problem,) = read(tmp_path, f"# comment\n{text}\n")
+    line = 3 if text.startswith("[") and "unknown setting 'exp" not in sentence else 2
+    assert problem.startswith(f"scenario.toml:{line}: ")
+    assert sentence in problem
+
+
+def test_all_wrong_settings_are_listed_and_the_right_ones_kept(tmp_path):
+    settings, problems = read(tmp_path, "name = 3\nseed = 4\n[rule]\nmargin = 9\nalpha = 0.1\nnope = 1\n")
+    assert [problem.split(": ")[0] for problem in problems] == ["scenario.toml:1", "scenario.toml:4", "scenario.toml:6"]
+    assert settings == Settings(seed=4, rule=RuleSettings(alpha=0.1))
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        ('name = "für"'.encode("latin-1"), "not UTF-8: byte 0xFC on line 1; save it as UTF-8"),
+        ('name = "x"'.encode("utf-16"), "the file is UTF-16; save it as UTF-8"),
+    ],
+)
+def test_a_wrong_encoding_is_named(tmp_path, data, sentence):
+    assert read(tmp_path, data)[1] == [f"scenario.toml: {sentence}"]
+
+
+def test_a_byte_order_mark_does_no_harm(tmp_path):
+    assert read(tmp_path, b'\xef\xbb\xbfname = "x"') == (Settings(name="x"), [])
+
+
+def test_arms_of_third_parties_can_be_made_known(tmp_path):
+    assert read(tmp_path, 'arms = ["mine"]', known_arms=("mine",))[1] == []
+
+
+@pytest.mark.parametrize(
+    ("key", "table", "line"),
+    [("name", "", 1), ("metric", "rule", 12), ("eval", "files", 19), ("rule", "", 11), ("metric", "", None)],
+)
+def test_the_line_of_a_setting_is_found_in_its_own_table(key, table, line):
+    assert line_of(FULL, key, table=table) == line
