@@ -11,18 +11,20 @@ Nothing here prints. What a user can mend is raised as `harness.errors.UserError
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.arms.registry import registered
 from harness.audit.lengths import too_long
 from harness.audit.report import Audit, InputVectors, audit
-from harness.errors import MissingModel
+from harness.errors import MissingModel, RunFolderError
 from harness.experiment import finish as finishing
 from harness.experiment.options import RunOptions, Silent, Watcher
 from harness.experiment.plan import Plan
 from harness.experiment.run import Finished, Prepared, prepare, run, run_prepared
-from harness.metrics.registry import metric_named
+from harness.metrics.registry import deciding_metrics, metric_named
 from harness.records import ArmScore, Comparison, Verdict
 from harness.report.content import ReportData
 from harness.report.write import write_reports
@@ -75,7 +77,12 @@ def check(path: Path, *, overrides: Overrides | None = None, watcher: Watcher | 
     Raises:
         InputProblems: the files have errors; all of them, and the warnings, are listed.
     """
-    scenario = read_scenario(path, overrides=overrides or Overrides())
+    scenario = read_scenario(
+        path,
+        overrides=overrides or Overrides(),
+        known_arms=tuple(registered()),
+        known_metrics=deciding_metrics(),
+    )
     watcher = watcher or Silent()
     watcher.stage("audit")
     found = audit(scenario, vectors=_vectors(scenario, watcher))
@@ -129,6 +136,7 @@ def score(run_folder: Path) -> tuple[ArmScore, ...]:
 def compare(run_folder: Path, *, metric: str | None = None) -> tuple[Comparison, ...]:
     """All pairs of arms on the rule's metric, or on another one (then it is a look, not the verdict)."""
     folder = open_run(run_folder)
+    finishing.require_finished(folder)
     if metric is not None:
         metric_named(metric)
     return finishing.compared(folder, finishing.scored(folder)[0], metric=metric)
@@ -137,6 +145,7 @@ def compare(run_folder: Path, *, metric: str | None = None) -> tuple[Comparison,
 def report_data(run_folder: Path) -> ReportData:
     """Everything that a report says of a run, from its folder alone."""
     folder = open_run(run_folder)
+    finishing.require_finished(folder)
     case_scores, scores = finishing.scored(folder)
     arms = finishing.taking_part(folder)
     predictions = folder.predictions()
@@ -176,7 +185,8 @@ def history(runs_folder: Path = Path("runs")) -> tuple[RunSummary, ...]:
     found = []
     for file in runs_folder.glob("*/run.json"):
         folder = RunFolder(file.parent)
-        key = folder.key()
-        verdict = folder.verdict() if folder.has("verdict.json") else None
-        found.append(RunSummary(file.parent, key.name, key.created, verdict))
+        with contextlib.suppress(RunFolderError):  # a damaged run is named by the commands that open it
+            key = folder.key()
+            verdict = folder.verdict() if folder.has("verdict.json") else None
+            found.append(RunSummary(file.parent, key.name, key.created, verdict))
     return tuple(sorted(found, key=lambda summary: summary.created, reverse=True))

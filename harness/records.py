@@ -225,7 +225,7 @@ class Usage:
     """`prepare` or `answer`."""
     seconds: float
     peak_memory_mb: float
-    """Largest memory of this process (on a GPU: of the device) during the stage."""
+    """Largest memory of the whole process during the stage; what earlier stages left behind counts too."""
 
 
 @dataclass(frozen=True, slots=True)

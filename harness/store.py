@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import filelock
 import msgspec
@@ -27,7 +27,9 @@ import msgspec
 from harness.errors import RunFolderError
 from harness.records import (
     SCHEMA_VERSION,
+    AdviceRelation,
     ArmScore,
+    Comparison,
     LatencySample,
     LeftOut,
     Measurement,
@@ -38,6 +40,7 @@ from harness.records import (
     StoredScenario,
     Usage,
     Verdict,
+    VerdictKind,
 )
 from harness.scenario import Case, DecisionRule
 
@@ -62,6 +65,59 @@ class RunKey:
     name: str
     created: str
     schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaVersion:
+    """The format that a run folder was written in; the rest of its record may be of another shape."""
+
+    schema_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreEntry:
+    """An arm's score in `verdict.json`."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictFile:
+    """`verdict.json`: the verdict as others script against it, its scores by arm, best first."""
+
+    schema_version: int
+    kind: VerdictKind
+    arm: str | None
+    tied: tuple[str, ...]
+    metric: str
+    margin: float
+    alpha: float
+    scores: dict[str, ScoreEntry]
+    comparisons: tuple[Comparison, ...]
+    left_out: tuple[LeftOut, ...]
+    rule_digest: str
+    advice: AdviceRelation
+    sentences: tuple[str, ...]
+    cases_needed: int | None
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> VerdictFile:
+        """The public form of a verdict."""
+        fields = {field: getattr(verdict, field) for field in cls.__dataclass_fields__ if field != "scores"}
+        scores = {s.arm: ScoreEntry(s.value, s.low, s.high, s.n, s.failed) for s in verdict.scores}
+        return cls(scores=scores, **fields)
+
+    def record(self) -> Verdict:
+        """The verdict behind it."""
+        fields = {field: getattr(self, field) for field in self.__dataclass_fields__ if field != "scores"}
+        scores = tuple(
+            ArmScore(arm, self.metric, s.value, s.low, s.high, s.n, s.failed) for arm, s in self.scores.items()
+        )
+        return Verdict(scores=scores, **fields)
 
 
 class RunFolder:
@@ -141,9 +197,13 @@ class RunFolder:
         """All scores of all arms."""
         return self.read("scores.json", tuple[ArmScore, ...])
 
+    def write_verdict(self, verdict: Verdict) -> None:
+        """Write `verdict.json` in its public form."""
+        self.write("verdict.json", VerdictFile.of(verdict))
+
     def verdict(self) -> Verdict:
         """The verdict."""
-        return self.read("verdict.json", Verdict)
+        return self.read("verdict.json", VerdictFile).record()
 
     # lines
 
@@ -240,7 +300,7 @@ def open_run(path: Path) -> RunFolder:
             f"{path} is not a run folder (expected a folder with run.json, as `bakeoff run` makes them). "
             "`bakeoff history` lists the runs."
         )
-    version = msgspec.json.decode((path / "run.json").read_bytes(), type=dict[str, Any]).get("schema_version")
+    version = folder.read("run.json", SchemaVersion).schema_version
     if version != SCHEMA_VERSION:
         raise RunFolderError(
             f"{path} was written in format {version}; this bakeoff reads format {SCHEMA_VERSION}. Use the version of "

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 _FOLDERS = []
@@ -16,6 +17,9 @@ def pytest_configure():
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["BAKEOFF_CACHE"] = str(_session_cache())
+    # The same examples every time, and no clock: a busy machine is no failure.
+    hypothesis.settings.register_profile("tests", derandomize=True, deadline=None)
+    hypothesis.settings.load_profile("tests")
 
 
 def pytest_unconfigure():

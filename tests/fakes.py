@@ -1,4 +1,4 @@
-"""One fake for each seam: model, job, embedder, tuner, engine; and a small scenario to use them on. No model library."""
+"""One fake for each seam: model, job, embedder, tuner, engine; and a small scenario. No model library."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from harness.experiment.plan import make_plan
 from harness.experiment.run import Prepared, run_prepared
 from harness.experiment.setup import audited, lineup
 from harness.experiment.split import split_dev
-from harness.models.base import Completion, ModelDescription, ModelIdentity, Stop
+from harness.models.base import AT_END, Completion, ModelDescription, ModelIdentity, Stop
 from harness.records import Recipe
 from harness.scenario import Case, DecisionRule, Document, Kind, Scenario
 from harness.scenario_file.read import read_scenario
@@ -65,7 +65,7 @@ class FakeModel:
     def count_tokens(self, text):
         return len(text.split())
 
-    def start(self, prompts, *, max_new_tokens, stop=Stop.END):
+    def start(self, prompts, *, max_new_tokens, stop=AT_END):
         job = FakeJob(self, tuple(prompts), max_new_tokens, stop)
         self.jobs.append(job)
         return job
@@ -286,7 +286,7 @@ def write_scenario_files(folder, scenario=None, *, toml=""):
     if scenario.documents:
         rows = [{"id": d.id, "title": d.title, "text": d.text} for d in scenario.documents]
         (folder / "corpus.jsonl").write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
-    rule = f'[rule]\nmetric = "{scenario.rule.metric}"\nmargin = 0.05\nfewest_cases = 5\nresamples = 200\n'
+    rule = f'[rule]\nmetric = "{scenario.rule.metric}"\nmargin = 0.05\nfewest_cases = 5\nresamples = 2000\n'
     head = f'kind = "{scenario.kind}"\ninstruction = "{scenario.instruction}"\nmax_new_tokens = 8\n'
     (folder / "scenario.toml").write_text(head + toml + rule)
     return folder

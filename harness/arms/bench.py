@@ -6,7 +6,7 @@ One model, one prompt builder, one instruction, one longest answer, one dev spli
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -14,10 +14,11 @@ from typing import Protocol
 from harness.arms.base import Request
 from harness.errors import ArmFailed
 from harness.generation.cache import AnswerCache, answer_key
+from harness.generation.isolation import completed
 from harness.generation.prompts import Framing, build_messages
-from harness.metrics.answer import parse_answer
+from harness.metrics.answer import answer_is_whole, parse_answer
 from harness.metrics.registry import metric_named
-from harness.models.base import Completion, Job, Stop, TextModel
+from harness.models.base import AT_END, Completion, Job, Stop, TextModel
 from harness.records import Choice, Passage, Recipe, Trial
 from harness.retrieval.chunks import chunk_documents
 from harness.retrieval.embed import Embedder, Vectors
@@ -65,8 +66,10 @@ class Bench:
     @property
     def stop(self) -> Stop:
         """Where answers may end early; the parser reads the same answer with or without it."""
-        ends = {Kind.SHORT_ANSWER: Stop.LINE, Kind.JSON: Stop.JSON}
-        return ends.get(self.scenario.kind, Stop.END)
+        kind = self.scenario.kind
+        if kind not in (Kind.SHORT_ANSWER, Kind.JSON):
+            return AT_END
+        return Stop(f"whole {kind.value}", lambda text: answer_is_whole(text, kind=kind))
 
     def key(self, prompt: str, *, adapter_digest: str = "") -> str:
         """The cache key of a prompt's answer."""
@@ -133,7 +136,12 @@ class Bench:
         return self.embedder
 
     def prompt(self, case: Case, request: Request) -> str:
-        """The exact prompt; the farthest shots, then the last passages, are dropped until it fits the window."""
+        """The exact prompt of a request that was fitted to the window."""
+        return self.fitted(case, request)[0]
+
+    def fitted(self, case: Case, request: Request) -> tuple[str, Request]:
+        """The exact prompt and what is left in it: the first (farthest) shots, then the last passages, are dropped
+        until it fits the window."""
         shots, passages = request.shots, request.passages
         while True:
             messages = build_messages(
@@ -141,14 +149,14 @@ class Bench:
             )
             text = self.model.render(messages)
             if not (shots or passages) or self._fits(text):
-                return text
+                return text, replace(request, shots=shots, passages=passages)
             shots, passages = (shots[1:], passages) if shots else (shots, passages[:-1])
 
     def _fits(self, prompt: str) -> bool:
         window = self.model.description.window
-        # A token is at least one character long: short texts need no tokenizer.
+        # A token is at least one byte long: short texts need no tokenizer.
         room = window - self.max_new_tokens
-        return len(prompt) <= room or self.model.count_tokens(prompt) <= room
+        return len(prompt.encode()) <= room or self.model.count_tokens(prompt) <= room
 
     def too_long(self, prompt: str) -> str | None:
         """A sentence where the prompt cannot fit the model's window, else None."""
@@ -160,21 +168,22 @@ class Bench:
         )
 
     def ask(self, cases: Sequence[Case], requests: Sequence[Request]) -> list[str]:
-        """Raw answers of the untuned model, for choosing on dev."""
+        """Raw answers of the untuned model, for choosing on dev; empty where the model failed."""
         prompts = [self.prompt(case, request) for case, request in zip(cases, requests, strict=True)]
         keys = [self.key(prompt) for prompt in prompts]
         known = self.cache.get(keys)
         if not all(key in known for key in keys):
             known |= self._complete(prompts, keys)
-        return [known[key].text for key in keys]
+        return [known[key].text if key in known else "" for key in keys]
 
     def _complete(self, prompts: Sequence[str], keys: Sequence[str]) -> dict[str, Completion]:
         job = self.start(prompts)
         found: dict[str, Completion] = {}
         for batch in job.batches:
-            made = dict(zip((keys[i] for i in batch), job.answer(batch), strict=True))
-            self.cache.put(made)
-            found |= made
+            made = completed(job, batch)
+            answers = {keys[i]: answer for i, answer in made.items() if not isinstance(answer, Exception)}
+            self.cache.put(answers)
+            found |= answers
         return found
 
     def choose(self, setting: str, options: Mapping[str, Sequence[Request]]) -> Choice:

@@ -1,4 +1,4 @@
-"""The control: always the commonest training output. An arm that doesn't beat it has learned nothing."""
+"""The control: always the commonest output. An arm that doesn't beat it has learned nothing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from harness.arms.bench import Bench
 from harness.records import Recipe
 from harness.scenario import Case
 
+FROM_EVAL = (
+    "There are no training examples, so it is the commonest right answer of the eval set itself: the best that any "
+    "constant answer can do."
+)
+
 
 class DummyArm:
     """Constant answer."""
@@ -19,13 +24,12 @@ class DummyArm:
 
     def prepare(self, bench: Bench) -> Recipe:
         """Nothing to choose."""
-        if not bench.examples:
-            return Recipe(self.name, notes=("There are no training examples, so the constant answer is empty.",))
-        return Recipe(self.name, notes=(f"The constant answer is {commonest(bench.examples)!r}.",))
+        said = f"The constant answer is {commonest(bench.examples or bench.scenario.cases)!r}."
+        return Recipe(self.name, notes=(said,) if bench.examples else (said, FROM_EVAL))
 
     def requests(self, recipe: Recipe, cases: Sequence[Case], *, bench: Bench, fresh: bool = False) -> list[Request]:
         """The same answer for every case."""
-        answer = commonest(bench.examples) if bench.examples else ""
+        answer = commonest(bench.examples or bench.scenario.cases)
         return [Request(fixed=answer) for _ in cases]
 
 

@@ -23,7 +23,8 @@ class FewShotArm:
 
     def prepare(self, bench: Bench) -> Recipe:
         """Try counts and selections on dev; keep the best."""
-        counts = [k for k in (COUNTS_QUICK if bench.quick else COUNTS) if k <= len(bench.train)] or [len(bench.train)]
+        most = len({case.input for case in bench.train})
+        counts = [k for k in (COUNTS_QUICK if bench.quick else COUNTS) if k <= most] or [most]
         options = {f"{k} {way}": _select(bench, k, way=way) for k in counts for way in ("typical", "random")}
         choice = bench.choose("shots", {name: [Request(shots=s)] * len(bench.dev) for name, s in options.items()})
         shots = options[choice.chosen]

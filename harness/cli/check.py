@@ -8,6 +8,7 @@ import click
 
 from harness.cli.common import INPUT, console, overrides_from, refuse, scenario_options, show_problems
 from harness.errors import InputProblems
+from harness.scenario import Kind
 
 
 @click.command()
@@ -36,6 +37,14 @@ def check(folder: Path, **scenario: object) -> None:
         out.print(line, markup=False)
 
 
+KIND_WORDS = {
+    Kind.LABELS: "labels",
+    Kind.JSON: "JSON objects",
+    Kind.SHORT_ANSWER: "short texts",
+    Kind.FREE_TEXT: "free text",
+}
+
+
 def summary(found: object) -> list[str]:
     """What the data are, in a few lines."""
     from harness.api import Checked
@@ -46,7 +55,7 @@ def summary(found: object) -> list[str]:
     lines = [
         f"{scenario.name}: {numbers.counted(audit.n_eval, 'eval case')}, "
         f"{numbers.counted(audit.n_train, 'training row')}, {numbers.counted(audit.documents, 'document')}; "
-        f"answers look like {scenario.kind.value.replace('_', ' ')}.",
+        f"answers are {KIND_WORDS[scenario.kind]}.",
         f"{numbers.counted(len(audit.removed), 'training row')} would leak eval cases and will be left out.",
     ]
     if audit.label_rows_min is not None:

@@ -84,7 +84,7 @@ def show_problems(out: Console, problems: Sequence[Problem]) -> None:
     for level, style in (("error", "bold red"), ("warning", "yellow")):
         found = [problem for problem in problems if problem.level == level]
         for problem in found[:MOST_PROBLEMS]:
-            out.print(Text.assemble((f"{level}: ", style), str(problem)))
+            out.print(Text.assemble((f"{level}: ", style), str(problem)), soft_wrap=True)
         if len(found) > MOST_PROBLEMS:
             out.print(f"... and {len(found) - MOST_PROBLEMS:,} more {level}s.")
 
@@ -94,5 +94,5 @@ def refuse(problems: InputProblems) -> None:
     errors = sum(problem.level == "error" for problem in problems.problems)
     out = console(stderr=True)
     show_problems(out, problems.problems)
-    out.print(f"{errors} error{'s' if errors != 1 else ''}: nothing was run. Mend the files and try again.")
+    out.print(f"{errors} error{'s' if errors != 1 else ''}; nothing was done. Put that right and try again.")
     raise click.exceptions.Exit(2)

@@ -78,7 +78,8 @@ def main() -> None:
         error.show()
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("\nStopped. What was answered is kept; the same command goes on from there.", err=True)
+        kept = " What was answered is kept; the same command goes on from there." if "run" in sys.argv[1:2] else ""
+        click.echo(f"\nStopped.{kept}", err=True)
         sys.exit(130)
     except UserError as error:
         click.echo(f"bakeoff: {error}", err=True)

@@ -95,7 +95,7 @@ class PlainWatcher:
         self._out = out
         self._start = time.monotonic()
         self._last = self._start
-        self._title = ""
+        self._title, self._percent = "", False
 
     def __enter__(self) -> PlainWatcher:
         return self
@@ -107,7 +107,7 @@ class PlainWatcher:
 
     def stage(self, name: str, detail: str = "") -> None:
         """Say what begins."""
-        self._title = title_of(name, detail)
+        self._title, self._percent = title_of(name, detail), not name.startswith("answer")
         self._say(self._title)
 
     def progress(self, done: int, total: int, *, score: float | None = None) -> None:
@@ -116,7 +116,8 @@ class PlainWatcher:
         if not ended and time.monotonic() - self._last < PLAIN_EVERY:
             return
         shown = f", score {score * 100:.0f}" if score is not None else ""
-        self._say(f"{self._title}: {done} of {total}{shown}")
+        far = f"{done / max(1, total):.0%}" if self._percent else f"{done} of {total}"
+        self._say(f"{self._title}: {far}{shown}")
 
     def note(self, text: str) -> None:
         """Say it."""

@@ -71,12 +71,23 @@ def plan_sentences(plan: Plan) -> list[str]:
 def _power(plan: Plan) -> str:
     needed = ""
     if plan.cases_for_gap is not None and plan.cases_for_gap > plan.cases:
-        needed = f" To show a gap of 5 points bring about {numbers.count(plan.cases_for_gap)} cases."
+        more = numbers.count(plan.cases_for_gap - plan.cases)
+        needed = f" To settle a gap of 5 points bring about {more} cases more."
     if plan.detectable is None:
         return f"{numbers.counted(plan.cases, 'case')} are too few to show any difference {plan.assumption}." + needed
     return (
         f"With {numbers.counted(plan.cases, 'case')} this eval set can show differences of about "
-        f"{plan.detectable * 100:.0f} points or more (paired, 80 % power, {plan.assumption})." + needed
+        f"{plan.detectable * 100:.0f} points or more (paired, 80 % power, corrected for {plan.pairs} pairs of arms, "
+        f"{plan.assumption})." + needed + _grouped(plan)
+    )
+
+
+def _grouped(plan: Plan) -> str:
+    if plan.groups is None:
+        return ""
+    return (
+        f" The cases come in {numbers.counted(plan.groups, 'group')}, and the statistics count groups: where the cases "
+        "of a group go right or wrong together, the smallest difference is larger."
     )
 
 

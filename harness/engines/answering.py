@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from harness.arms.base import Arm, Request
 from harness.arms.bench import Bench
+from harness.generation.isolation import attempt, completed, said
 from harness.models.base import Completion, Job
 from harness.records import Passage, Prediction, Recipe
 from harness.scenario import Case
-
-T = TypeVar("T")
-
-
-def attempt(call: Callable[[], T]) -> T | Exception:
-    """What a call returns, or what it raised: the one place where a failure becomes data."""
-    try:
-        return call()
-    except Exception as error:  # noqa: BLE001 - isolated here, recorded by the caller
-        return error
-
-
-def said(error: Exception) -> str:
-    """An error in one line, for the record."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}"[:400]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +76,7 @@ class _Asking:
                 yield self._answered(job, batch, open_=still_open, questions=fitting)
 
     def _question(self, case: Case, request: Request) -> _Question:
-        prompt = self.bench.prompt(case, request)
+        prompt, request = self.bench.fitted(case, request)
         return _Question(case, request, prompt, self.bench.key(prompt, adapter_digest=self.adapter_digest))
 
     def _answered(
@@ -105,7 +89,7 @@ class _Asking:
         if all(keys[i] in known for i in open_):
             found.update({i: known[keys[i]] for i in open_})
         else:
-            found = _completed(job, batch)
+            found = completed(job, batch)
             self.bench.cache.put({keys[i]: c for i, c in found.items() if not isinstance(c, Exception)})
         seconds = (time.perf_counter() - start) / len(open_)
         made = tuple(self._prediction(questions[i], found[i], seconds) for i in open_)
@@ -126,16 +110,6 @@ class _Asking:
             finish=result.finish,
             key=question.key,
         )
-
-
-def _completed(job: Job, batch: tuple[int, ...]) -> dict[int, Completion | Exception]:
-    """The batch's completions; where it fails as a whole, each prompt alone."""
-    together = attempt(lambda: job.answer(batch))
-    if not isinstance(together, Exception):
-        return dict(zip(batch, together, strict=True))
-    if len(batch) == 1:
-        return {batch[0]: together}
-    return {index: _completed(job, (index,))[index] for index in batch}
 
 
 def _error(case_id: str, arm: str, message: str) -> Prediction:

@@ -17,7 +17,7 @@ from harness.models.base import ModelIdentity, TextModel
 from harness.models.local import LoadedModel, identify, load_model
 from harness.records import Choice, Recipe, Trial
 from harness.tuning.examples import TrainingText, row_set
-from harness.tuning.lora import TuningSettings, encode_rows, merged, tune
+from harness.tuning.lora import TuningResult, TuningSettings, encode_rows, merged, tune
 
 BUDGET_CPU, BUDGET_CPU_QUICK, BUDGET_GPU = 600_000, 120_000, 50_000_000
 """Most tokens that one arm's tuning may put through the model (a shared prefix counts once a step)."""
@@ -97,10 +97,10 @@ class LocalTuner:
             train_tokens=result.tokens,
             train_examples=len(kept),
             choices=(
-                Choice("learning rate", f"{result.learning_rate:g}", "minus dev loss", len(dev), rates),
+                Choice("learning rate", f"{result.learning_rate:g}", "minus dev loss", len(dev) if rates else 0, rates),
                 Choice("epochs", str(result.epochs), "minus dev loss", len(dev), losses),
             ),
-            notes=tuple(notes),
+            notes=(*notes, *_odd(result)),
         )
 
     def _planned(self, examples: Sequence[TrainingText]) -> tuple[Sequence[TrainingText], TuningSettings, list[str]]:
@@ -122,5 +122,14 @@ class LocalTuner:
         if affordable < epochs:
             notes.append(f"At most {affordable} passes over the examples, to hold tuning to {budget:,} tokens.")
         trials = 2 * settings.trial_steps * settings.rows * per_row
-        rates = settings.learning_rates if not self.quick and trials < budget / 3 else settings.learning_rates[:1]
+        tries = not self.quick and trials < budget / 3
+        if not tries:
+            notes.append("One learning rate only: trying more would have cost too much of the budget.")
+        rates = settings.learning_rates if tries else settings.learning_rates[:1]
         return examples, TuningSettings(learning_rates=rates, epochs=affordable, seed=self.seed), notes
+
+
+def _odd(result: TuningResult) -> list[str]:
+    if result.epochs == 0:
+        return ["No pass lowered the loss on dev: the arm answers as the untuned model does."]
+    return []

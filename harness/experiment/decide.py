@@ -76,6 +76,12 @@ class _Evidence:
     def cases(self) -> int:
         return max((score.n for score in self.scores.values()), default=0)
 
+    @property
+    def independent(self) -> int:
+        """Cases, or groups of cases where the comparisons count groups."""
+        groups = [one.clusters for one in self.comparisons if one.clusters is not None]
+        return min([self.cases, *groups])
+
     def between(self, first: str, second: str) -> Comparison | None:
         pair = {first, second}
         found = next((one for one in self.comparisons if {one.first, one.second} == pair), None)
@@ -172,7 +178,7 @@ def _outcome(evidence: _Evidence) -> _Outcome:
         return _Outcome(VerdictKind.COULD_NOT_COMPARE, Reason.NO_ANSWERS)
     if len(candidates) == 1:
         return _single(evidence, candidates[0])
-    if evidence.cases < evidence.rule.fewest_cases:
+    if evidence.independent < evidence.rule.fewest_cases:
         fewest = evidence.rule.fewest_cases
         return _Outcome(VerdictKind.NOT_ENOUGH_CASES, Reason.FEW_CASES, tied=candidates, cases_needed=fewest)
     useful = _useful(evidence)
@@ -185,7 +191,7 @@ def _outcome(evidence: _Evidence) -> _Outcome:
 
 def _single(evidence: _Evidence, arm: str) -> _Outcome:
     """One arm: it can be found useless, but not the best."""
-    if evidence.cases >= evidence.rule.fewest_cases:
+    if evidence.independent >= evidence.rule.fewest_cases:
         if not evidence.reaches_target(arm):
             return _Outcome(VerdictKind.NONE_USEFUL, Reason.TARGET_MISSED)
         if not _useful(evidence) and not evidence.leads_by_margin(arm, CONTROL):

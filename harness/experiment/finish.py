@@ -7,11 +7,23 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from harness.errors import RunFolderError
 from harness.experiment.compare import compare_arms
 from harness.experiment.decide import decide
 from harness.experiment.score import arm_scores, score_cases
-from harness.records import ArmScore, CaseScore, Comparison, Cost, LatencySample, Prediction, Recipe, Usage, Verdict
-from harness.scenario import Case, Kind
+from harness.records import (
+    CONTROL,
+    ArmScore,
+    CaseScore,
+    Comparison,
+    Cost,
+    LatencySample,
+    Prediction,
+    Recipe,
+    Usage,
+    Verdict,
+)
+from harness.scenario import Kind
 from harness.store import RunFolder
 
 
@@ -74,7 +86,8 @@ def _cost(
         latency_n=len(seconds),
         train_seconds=recipe.train_seconds,
         train_tokens=recipe.train_tokens,
-        peak_memory_mb=max((u.peak_memory_mb for u in usage), default=0.0),
+        # The control needs no model; what the process holds is not its doing.
+        peak_memory_mb=0.0 if arm == CONTROL else max((u.peak_memory_mb for u in usage), default=0.0),
     )
 
 
@@ -82,8 +95,9 @@ def finish(folder: RunFolder) -> Verdict:
     """Score, compare and decide; `scores.json` and `verdict.json` are written.
 
     Raises:
-        RunFolderError: the folder is no run, is damaged, or its rule was changed.
+        RunFolderError: the folder is no run, is unfinished or damaged, or its rule was changed.
     """
+    require_finished(folder)
     rule = folder.rule().rule
     case_scores, scores = scored(folder)
     primary = [score for score in scores if score.metric == rule.metric]
@@ -95,11 +109,29 @@ def finish(folder: RunFolder) -> Verdict:
         costs=costs(folder),
     )
     folder.write("scores.json", scores)
-    folder.write("verdict.json", verdict)
+    folder.write_verdict(verdict)
     return verdict
 
 
-def unanswered(folder: RunFolder, cases: Sequence[Case]) -> int:
+def unanswered(folder: RunFolder) -> int:
     """Predictions still to be made before a verdict may be drawn."""
-    predictions = folder.predictions()
-    return sum(len(cases) - len(predictions.get(arm, {})) for arm in taking_part(folder))
+    predictions, wanted = folder.predictions(), folder.scenario().eval_cases
+    return sum(wanted - len(predictions.get(arm, {})) for arm in taking_part(folder))
+
+
+def require_finished(folder: RunFolder) -> None:
+    """Only a whole run has a verdict.
+
+    Raises:
+        RunFolderError: answers are still missing.
+    """
+    begun = folder.has("scenario.json") and folder.has("left_out.json")
+    missing = unanswered(folder) if begun else None
+    if missing == 0 and folder.has("latency.jsonl"):
+        return
+    stage = "it has only begun" if missing is None else "its requests are still to be timed"
+    how_far = f"{missing:,} answers are still missing" if missing else stage
+    raise RunFolderError(
+        f"{folder.path} is not finished: {how_far}. The `bakeoff run` command that began it goes on where it was: "
+        f"{folder.provenance().command if folder.has('provenance.json') else 'bakeoff run DIR --out RUN'}"
+    )

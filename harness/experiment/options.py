@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -49,6 +48,3 @@ class Silent:
 
     def note(self, text: str) -> None:
         """Nothing."""
-
-
-EngineFactory = Callable[[str | None], object]

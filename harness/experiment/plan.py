@@ -70,6 +70,10 @@ class Plan:
     detectable: float | None
     """Smallest difference that this many cases show with 80 % power, 0..1; None where no difference can be shown."""
     assumption: str
+    pairs: int
+    """Pairs of arms that the difference is corrected for."""
+    groups: int | None
+    """Groups that the cases come in; None where every case stands alone."""
     cases_for_gap: int | None
     """Cases that would show a gap of 5 points."""
     minutes: float
@@ -101,7 +105,7 @@ def make_plan(
     factor = correction(machine_key)
     dev = dev_size(len(scenario.train), quick=quick)
     arms = tuple(_arm_plan(name, scenario, dev=dev, quick=quick, speed=speed, factor=factor) for name in places.arms)
-    detectable, assumption, needed = _power(scenario)
+    detectable, assumption, needed = _power(scenario, pairs=len(places.arms) * (len(places.arms) - 1) // 2)
     return Plan(
         name=scenario.name,
         kind=scenario.kind.value,
@@ -117,6 +121,8 @@ def make_plan(
         rule_digest=scenario.rule.digest,
         detectable=detectable,
         assumption=assumption,
+        pairs=len(places.arms) * (len(places.arms) - 1) // 2,
+        groups=_groups(scenario),
         cases_for_gap=needed,
         minutes=sum(a.minutes for a in arms) + 0.5,
         memory_mb=_memory_mb(scenario, places, weights_mb),
@@ -128,15 +134,22 @@ def make_plan(
     )
 
 
-def _power(scenario: Scenario) -> tuple[float | None, str, int | None]:
+def _power(scenario: Scenario, *, pairs: int) -> tuple[float | None, str, int | None]:
+    """(smallest difference, on what assumption, cases for a gap of 5 points), at Holm's strictest level."""
     n, rule = len(scenario.cases), scenario.rule
+    alpha = rule.alpha / max(1, pairs)
     if metric_named(rule.metric).right_or_wrong:
-        found = detectable_difference_binary(n, discordance=DISCORDANCE, alpha=rule.alpha)
-        needed = cases_for_binary(GAP, discordance=DISCORDANCE, alpha=rule.alpha)
+        found = detectable_difference_binary(n, discordance=DISCORDANCE, alpha=alpha)
+        needed = cases_for_binary(GAP, discordance=DISCORDANCE, alpha=alpha)
         return found, f"if two arms differ in right or wrong on {DISCORDANCE:.0%} of the cases", needed
-    found = detectable_difference(n, sd=SPREAD, alpha=rule.alpha)
-    needed = cases_for(GAP, sd=SPREAD, alpha=rule.alpha)
+    found = detectable_difference(n, sd=SPREAD, alpha=alpha)
+    needed = cases_for(GAP, sd=SPREAD, alpha=alpha)
     return found, f"if the two arms' scores differ with a standard deviation of {SPREAD * 100:.0f} points", needed
+
+
+def _groups(scenario: Scenario) -> int | None:
+    names = [case.group for case in scenario.cases if case.group is not None]
+    return len(set(names)) + len(scenario.cases) - len(names) if len(set(names)) < len(names) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +212,7 @@ def _memory_mb(scenario: Scenario, places: Lineup, weights_mb: float) -> float:
     """Libraries, weights, a backup of them while an adapter is merged, activations of one batch."""
     tunes = any(name in ("lora", "rag_lora") for name in places.arms)
     vectors = sum(len(d.text) for d in scenario.documents) / 600 * 384 * 4 / 2**20
-    return round(900 + weights_mb * (2.2 if tunes else 1.2) + (1500 if tunes else 600) + vectors)
+    return round(900 + weights_mb * (2.2 if tunes else 1.2) + (3200 if tunes else 1800) + vectors)
 
 
 @dataclass(frozen=True, slots=True)

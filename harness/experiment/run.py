@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,24 +15,28 @@ import msgspec
 from harness import provenance
 from harness.arms.bench import Bench
 from harness.arms.registry import arm, registered
-from harness.engines.answering import answer_cases, attempt, said
+from harness.engines.answering import answer_cases
 from harness.engines.local import Engine, LocalEngine
-from harness.errors import RunFolderError
+from harness.errors import RunFolderError, UserError
 from harness.experiment.finish import finish, taking_part, unanswered
 from harness.experiment.latency import latency_cases, timed_arm
 from harness.experiment.measure import measurements
 from harness.experiment.options import RunOptions, Silent, Watcher
 from harness.experiment.plan import Plan, make_plan, remember_duration
 from harness.experiment.setup import Lineup, audited, build_bench, embedder_for, lineup
+from harness.generation.cache import CODE_VERSION
+from harness.generation.isolation import attempt, said
 from harness.metrics.answer import parse_answer
-from harness.metrics.registry import metric_named
-from harness.records import LeftOut, Provenance, Recipe, StoredScenario, Usage, Verdict
-from harness.retrieval.embed import Embedder
-from harness.scenario import Case, Scenario
+from harness.metrics.registry import deciding_metrics, metric_named
+from harness.models.bundled import file_digest
+from harness.records import CONTROL, LeftOut, Provenance, Recipe, StoredScenario, Usage, Verdict
+from harness.retrieval.embed import Embedder, SentenceEmbedder
+from harness.scenario import Scenario
 from harness.scenario_file.read import read_scenario
 from harness.store import RunFolder, RunKey, StoredRule
 
 EngineFor = Callable[[str | None], Engine]
+EmbedderFor = Callable[[str | None], Embedder]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,12 @@ class Prepared:
 
 
 def prepare(
-    path: Path, *, options: RunOptions, watcher: Watcher | None = None, engine_for: EngineFor = LocalEngine
+    path: Path,
+    *,
+    options: RunOptions,
+    watcher: Watcher | None = None,
+    engine_for: EngineFor = LocalEngine,
+    load_embedder: EmbedderFor = SentenceEmbedder,
 ) -> Prepared:
     """Read and audit a scenario and plan its run; no language model is loaded.
 
@@ -62,12 +73,18 @@ def prepare(
         MissingModel: a model that the run needs is not here.
     """
     watcher = watcher or Silent()
-    scenario = read_scenario(path, overrides=options.overrides, known_arms=tuple(registered()))
+    scenario = read_scenario(
+        path, overrides=options.overrides, known_arms=tuple(registered()), known_metrics=deciding_metrics()
+    )
     engine = engine_for(scenario.model)
-    embedder = embedder_for(scenario, lineup(scenario).arms, watcher=watcher)
+    embedder = embedder_for(scenario, lineup(scenario).arms, watcher=watcher, load=load_embedder)
     watcher.stage("audit", f"{len(scenario.train)} training rows against {len(scenario.cases)} eval cases")
-    scenario, _ = audited(scenario, embedder)
+    scenario, found = audited(scenario, embedder)
+    scenario = replace(scenario, warnings=(*scenario.warnings, *found.problems))
     places = lineup(scenario)
+    if places.arms == (CONTROL,):
+        reasons = "; ".join(f"{left.arm}: {left.reason}" for left in places.left_out)
+        raise UserError(f"No arm can run on {path}: {reasons or 'only the control was asked for'}. Ask for other arms.")
     plan = make_plan(
         scenario,
         places,
@@ -97,19 +114,21 @@ def run_prepared(ready: Prepared, *, options: RunOptions, watcher: Watcher) -> F
     """Run what `prepare` made ready."""
     key = run_key(ready, options)
     folder = _folder_for(key, ready.scenario, options)
-    folder.path.mkdir(parents=True, exist_ok=True)
+    if folder.path.exists() and not folder.path.is_dir():
+        raise RunFolderError(f"{folder.path} is a file; --out must name a folder, new or of the same run.")
+    folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     with folder.locked():
         _begin(folder, key, ready)
-        if _is_complete(folder, ready.scenario.cases):
+        if folder.has("verdict.json") and unanswered(folder) == 0:
             watcher.note(f"Everything is answered already in {folder.path}; the verdict is drawn again from it.")
             return Finished(folder, finish(folder))
         start = time.perf_counter()
         resumed = folder.has("predictions.jsonl")
-        _answer_everything(folder, ready, options=options, watcher=watcher)
+        cached = _answer_everything(folder, ready, options=options, watcher=watcher)
         seconds = time.perf_counter() - start
         watcher.stage("verdict")
         _note_duration(folder, seconds)
-        if not resumed:
+        if not resumed and not cached:
             remember_duration(_machine_key(ready.engine), planned_minutes=ready.plan.minutes, took_minutes=seconds / 60)
         return Finished(folder, finish(folder))
 
@@ -129,6 +148,7 @@ def run_key(ready: Prepared, options: RunOptions) -> RunKey:
         "longest answer": str(scenario.max_new_tokens),
         "seed": str(scenario.seed),
         "quick": str(options.quick),
+        "bakeoff's version": f"{provenance.versions().get('bakeoff-advisor', '')}, answers {CODE_VERSION}",
         "model": ready.engine.identity.digest,
         "embedder": ready.embedder.digest if ready.embedder else "",
     }
@@ -145,7 +165,7 @@ def _folder_for(key: RunKey, scenario: Scenario, options: RunOptions) -> RunFold
         return RunFolder(options.out)
     for path in sorted(options.runs_folder.glob("*/run.json"), reverse=True):
         folder = RunFolder(path.parent)
-        if not folder.has("verdict.json") and folder.key().key == key.key:
+        if not folder.has("verdict.json") and _has_key(folder, key):
             return folder
     stamp = key.created.replace("-", "").replace(":", "").replace("T", "-")[:15]
     name, number = f"{_file_name(scenario.name)}-{stamp}", 2
@@ -153,6 +173,12 @@ def _folder_for(key: RunKey, scenario: Scenario, options: RunOptions) -> RunFold
     while path.exists():
         path, number = options.runs_folder / f"{name}-{number}", number + 1
     return RunFolder(path)
+
+
+def _has_key(folder: RunFolder, key: RunKey) -> bool:
+    with contextlib.suppress(RunFolderError):  # a damaged run is not the one to go on with
+        return folder.key().key == key.key
+    return False
 
 
 def _file_name(name: str) -> str:
@@ -169,17 +195,20 @@ def _begin(folder: RunFolder, key: RunKey, ready: Prepared) -> None:
     if folder.has("run.json"):
         _same_run(folder, key)
         folder.mend()
-        return
-    others = [p.name for p in folder.path.iterdir() if p.name != ".lock"]
-    if others:
-        raise RunFolderError(
-            f"{folder.path} is not empty and holds no run (found {others[0]}). Name a new folder with --out."
-        )
+    else:
+        others = [p.name for p in folder.path.iterdir() if not p.name.startswith(".")]
+        if others:
+            raise RunFolderError(
+                f"{folder.path} is not empty and holds no run (found {others[0]}). Name a new folder with --out."
+            )
+        folder.write("run.json", key)
     rule = ready.scenario.rule
-    folder.write("rule.json", StoredRule(rule, rule.digest))
-    folder.write_lines("cases.jsonl", ready.scenario.cases)
-    folder.write("plan.json", ready.plan)
-    folder.write("run.json", key)
+    if not folder.has("rule.json"):
+        folder.write("rule.json", StoredRule(rule, rule.digest))
+    if not folder.has("cases.jsonl"):
+        folder.write_lines("cases.jsonl", ready.scenario.cases)
+    if not folder.has("plan.json"):
+        folder.write("plan.json", ready.plan)
 
 
 def _same_run(folder: RunFolder, key: RunKey) -> None:
@@ -193,11 +222,8 @@ def _same_run(folder: RunFolder, key: RunKey) -> None:
     )
 
 
-def _is_complete(folder: RunFolder, cases: Sequence[Case]) -> bool:
-    return folder.has("verdict.json") and unanswered(folder, cases) == 0
-
-
-def _answer_everything(folder: RunFolder, ready: Prepared, *, options: RunOptions, watcher: Watcher) -> None:
+def _answer_everything(folder: RunFolder, ready: Prepared, *, options: RunOptions, watcher: Watcher) -> bool:
+    """Prepare, answer, measure and time all arms; whether answers came from the cache of earlier runs."""
     watcher.stage("load", ready.plan.model)
     with provenance.watched_memory() as memory:
         bench = build_bench(
@@ -218,6 +244,7 @@ def _answer_everything(folder: RunFolder, ready: Prepared, *, options: RunOption
         folder.write_lines("measurements.jsonl", measurements(folder, embedder=ready.embedder))
         _time_arms(folder, bench, recipes, engine=ready.engine, watcher=watcher)
     folder.write("provenance.json", replace(folder.provenance(), peak_memory_mb=round(memory.mb, 1)))
+    return bench.cache.hits > 0
 
 
 def _prepare_arms(
@@ -228,7 +255,7 @@ def _prepare_arms(
     failed: list[LeftOut] = []
     for name in names:
         kept = folder.recipe(name)
-        if kept is None:
+        if kept is None or not _adapter_is_whole(folder, kept):
             watcher.stage(f"prepare {name}")
             made = _prepared_arm(folder, bench, name)
             if isinstance(made, Exception):
@@ -238,6 +265,15 @@ def _prepare_arms(
             kept = made
         recipes[name] = kept
     return recipes, failed
+
+
+def _adapter_is_whole(folder: RunFolder, recipe: Recipe) -> bool:
+    """Whether the adapter that a recipe names is there as it was trained (or the recipe names none)."""
+    path = _adapter(folder, recipe)
+    if path is None:
+        return True
+    weights = path / "adapter_model.safetensors"
+    return weights.is_file() and file_digest(weights) == recipe.adapter_digest
 
 
 def _prepared_arm(folder: RunFolder, bench: Bench, name: str) -> Recipe | Exception:
@@ -296,7 +332,7 @@ def _time_arms(
     folder: RunFolder, bench: Bench, recipes: dict[str, Recipe], *, engine: Engine, watcher: Watcher
 ) -> None:
     """Two rounds over the arms, half of the timed cases in each, so that a machine's drift hits all alike."""
-    if folder.latency():
+    if folder.has("latency.jsonl"):
         return
     watcher.stage("latency", "one request at a time")
     cases = latency_cases(bench.scenario.cases, quick=bench.quick)
@@ -308,7 +344,7 @@ def _time_arms(
             with engine.adapted(_adapter(folder, recipe)):
                 timed = attempt(lambda r=recipe, p=part: list(timed_arm(arm(r.arm), r, p, bench=bench)))  # type: ignore[misc]
             samples += [] if isinstance(timed, Exception) else timed
-    folder.append("latency.jsonl", samples)
+    folder.write_lines("latency.jsonl", samples)
 
 
 def _write_setup(folder: RunFolder, bench: Bench, ready: Prepared, options: RunOptions) -> None:
@@ -372,8 +408,6 @@ def _note_duration(folder: RunFolder, seconds: float) -> None:
 
 
 def _machine_key(engine: Engine) -> str:
-    import os
-
     return f"{engine.identity.digest[:16]}-{os.cpu_count()}cpu"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
@@ -20,10 +20,12 @@ from harness.models.base import TextModel
 from harness.models.bundled import cache_folder
 from harness.records import CONTROL, LADDER, Choice, LeftOut
 from harness.retrieval.embed import Embedder, SentenceEmbedder
-from harness.scenario import Case, Scenario
+from harness.scenario import Case, Kind, Scenario
 from harness.store import RunFolder
 
 LONGEST_ANSWER = 256
+LONGEST_UNSEEN = {Kind.LABELS: 16, Kind.SHORT_ANSWER: 32, Kind.JSON: 192, Kind.FREE_TEXT: LONGEST_ANSWER}
+"""Where there is no training output to measure; eval outputs are not looked at."""
 FRAMING_CASES = 40
 
 
@@ -65,14 +67,20 @@ def _missing(name: str, scenario: Scenario, *, can_tune: bool) -> str | None:
 FEWEST_TO_TUNE = 10
 
 
-def embedder_for(scenario: Scenario, arms: Sequence[str], *, watcher: Watcher) -> Embedder | None:
+def embedder_for(
+    scenario: Scenario,
+    arms: Sequence[str],
+    *,
+    watcher: Watcher,
+    load: Callable[[str | None], Embedder] = SentenceEmbedder,
+) -> Embedder | None:
     """The embedder; None where it is missing and no arm of this run retrieves.
 
     Raises:
         MissingModel: an arm needs it and it is not here.
     """
     try:
-        return SentenceEmbedder(scenario.embedder)
+        return load(scenario.embedder)
     except MissingModel as error:
         if any(arm(name).needs.embedder for name in arms):
             raise
@@ -94,14 +102,19 @@ def audited(scenario: Scenario, embedder: Embedder | None) -> tuple[Scenario, Au
 
 
 def longest_answer(scenario: Scenario, model: TextModel) -> int:
-    """Tokens that an answer may take: the 98th percentile of the training outputs (eval outputs where there are no
-    training rows) plus a quarter and 8, at most 256; or what the scenario says."""
+    """Tokens that an answer may take: what the scenario says, else the 98th percentile of the training outputs (of the
+    labels, without training rows) plus room for a few words around it; at most 256.
+
+    JSON gets twice its length, because untuned models write it with line breaks and spaces.
+    """
     if scenario.max_new_tokens is not None:
         return scenario.max_new_tokens
-    outputs = [case.output for case in (scenario.train or scenario.cases)]
+    outputs = [case.output for case in scenario.train] or list(scenario.labels)
+    if not outputs:
+        return LONGEST_UNSEEN[scenario.kind]
     lengths = sorted(model.count_tokens(text) for text in outputs)
     typical = lengths[min(len(lengths) - 1, ceil(len(lengths) * 0.98) - 1)]
-    return min(LONGEST_ANSWER, ceil(typical * 1.25) + 8)
+    return min(LONGEST_ANSWER, ceil(typical * (2 if scenario.kind is Kind.JSON else 1.25)) + 8)
 
 
 def build_bench(
@@ -127,7 +140,8 @@ def build_bench(
         quick=options.quick,
         notify=lambda what, share: watcher.progress(round(share * 100), 100),
     )
-    choice = choose_framing(bench)
+    choice = folder.read("framing.json", Choice) if folder.has("framing.json") else choose_framing(bench)
+    folder.write("framing.json", choice)
     return replace(bench, framing=Framing(choice.chosen), framing_choice=(choice,))
 
 

@@ -13,7 +13,8 @@ FEWEST_TRAIN = 10
 
 
 def dev_size(n: int, *, quick: bool) -> int:
-    """Rows to hold out of n: a fifth, at least 8 and at most 60 (24 in quick mode); none of fewer than 10."""
+    """Rows to hold out of n: a fifth, at least 8 (or half of n) and at most 60 (24 in quick mode); none of fewer
+    than 10."""
     if n < FEWEST_TRAIN:
         return 0
     return min(24 if quick else 60, max(min(8, n // 2), round(n * 0.2)))

@@ -70,25 +70,22 @@ class _Words:
     metric: Metric
 
     def score(self, arm: str) -> str:
-        """62 % of answers right (54-70 %); or token F1 0.41 (0.35-0.47)."""
+        """62 % of answers right (54-70 %); or Token F1 41 of 100 (35-47)."""
         found = self.scores[arm]
         if self.metric.right_or_wrong:
             return f"{share(found.value)} of answers right ({_hundredths(found.low)}-{share(found.high)})"
-        return f"{self.metric.title} {found.value:.2f} ({found.low:.2f}-{found.high:.2f})"
+        span = f"{_hundredths(found.low)}-{_hundredths(found.high)}"
+        return f"{self.metric.title} {_hundredths(found.value)} of 100 ({span})"
 
     def value(self, value: float) -> str:
-        return share(value) if self.metric.right_or_wrong else f"{value:.2f}"
+        return share(value) if self.metric.right_or_wrong else f"{_hundredths(value)} of 100"
 
     def points(self, difference: float) -> str:
-        """A difference: 8 points; or 0.08."""
-        if not self.metric.right_or_wrong:
-            return _signless_zero(f"{difference:.2f}")
+        """A difference: 8 points (of a percentage, or of 100)."""
         return f"{_points(difference)} point{'' if _points(difference) in ('1', '-1') else 's'}"
 
     def span(self, low: float, high: float) -> str:
         """An interval of differences: -3 to 14 points."""
-        if not self.metric.right_or_wrong:
-            return f"{_signless_zero(f'{low:.2f}')} to {_signless_zero(f'{high:.2f}')}"
         return f"{_points(low)} to {self.points(high)}"
 
     @property
@@ -248,8 +245,11 @@ def _no_more_than(words: _Words, other: str, chosen: str) -> str:
     gap = words.between(other, chosen)
     if gap is None:
         return f"{name_of(other)} and {name_of(chosen)} could not be compared."
-    if gap.low == gap.high == 0:
-        return f"{name_of(other)} and {name_of(chosen)} scored the same on every one of the {gap.n} cases."
+    if gap.first_only == gap.second_only == 0:
+        return (
+            f"{name_of(other)} and {name_of(chosen)} were right and wrong on the same cases, all {gap.n} of them; a true "
+            f"difference beyond {words.points(gap.high_equivalence)} is not to be expected ({words.confidence} confidence)."
+        )
     return (
         f"{name_of(other)} is {_ahead(words, gap.difference)} {name_of(chosen)}; it is better by "
         f"{words.points(max(0.0, gap.high_equivalence))} at the most ({words.confidence} confidence)."

@@ -13,24 +13,25 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.models.base import Completion, ModelDescription, Stop
+from harness.models.base import AT_END, Completion, ModelDescription, Stop
 
 CODE_VERSION = 1
 """Raise it when a change of the code may change answers (prompt builder, decoding, tokenisation)."""
 
 
 def answer_key(
-    model: ModelDescription, prompt: str, *, adapter_digest: str, max_new_tokens: int, stop: Stop = Stop.END
+    model: ModelDescription, prompt: str, *, adapter_digest: str, max_new_tokens: int, stop: Stop = AT_END
 ) -> str:
     """SHA-256 (hex) of what determines a greedy answer: weights, adapter, precision, device, prompt, settings, code."""
     parts = [
         model.digest,
         adapter_digest,
         model.dtype,
+        model.runtime,
         model.device,
         prompt,
         max_new_tokens,
-        f"greedy until {stop.value}",
+        f"greedy until {stop.name}",
         CODE_VERSION,
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -41,6 +42,8 @@ class AnswerCache:
 
     def __init__(self, path: Path | None) -> None:
         self._db = _opened(path) if path else None
+        self.hits = 0
+        """Answers that came from here so far."""
 
     def get(self, keys: Sequence[str]) -> dict[str, Completion]:
         """The known ones among these keys."""
@@ -53,6 +56,7 @@ class AnswerCache:
                 marks = ",".join("?" * len(part))
                 query = f"SELECT key, text, tokens_in, tokens_out, finish FROM answers WHERE key IN ({marks})"
                 found.update({row[0]: Completion(*row[1:]) for row in self._db.execute(query, part)})
+        self.hits += len(found)
         return found
 
     def put(self, answers: dict[str, Completion]) -> None:

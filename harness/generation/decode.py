@@ -5,15 +5,13 @@ The tokens are those of plain `generate(do_sample=False)`, up to ties in the las
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from harness.generation.batching import batches_by_length, common_prefix
-from harness.models.base import Completion, Job, Message, ModelDescription, Stop
+from harness.models.base import AT_END, Completion, Job, Message, ModelDescription, Stop
 from harness.models.local import LoadedModel
 
 IsWhole = Callable[[list[int]], bool]
@@ -43,7 +41,7 @@ class LocalTextModel:
         """Tokens of a text."""
         return self.loaded.count_tokens(text)
 
-    def start(self, prompts: Sequence[str], *, max_new_tokens: int, stop: Stop = Stop.END) -> Job:
+    def start(self, prompts: Sequence[str], *, max_new_tokens: int, stop: Stop = AT_END) -> Job:
         """Plan the answering of these prompts; nothing is computed yet."""
         return LocalJob(self.loaded, tuple(prompts), max_new_tokens, stop)
 
@@ -55,7 +53,7 @@ class LocalJob:
     loaded: LoadedModel
     prompts: tuple[str, ...]
     max_new_tokens: int
-    stop: Stop = Stop.END
+    stop: Stop = AT_END
 
     @cached_property
     def tokens(self) -> list[list[int]]:
@@ -99,31 +97,13 @@ class LocalJob:
         ]
 
     def _is_whole(self) -> IsWhole | None:
-        if self.stop is Stop.END:
-            return None
-        test = ends_line if self.stop is Stop.LINE else ends_json
-        return lambda ids: test(self._decode(ids, strip=False))
+        test = self.stop.is_whole
+        return None if test is None else lambda ids: test(self._decode(ids, strip=False))
 
     def _decode(self, ids: list[int], *, strip: bool = True) -> str:
         kept = [t for t in ids if t not in self.loaded.stop_ids]
         text: str = self.loaded.tokenizer.decode(kept, skip_special_tokens=True)
         return text.strip() if strip else text
-
-
-def ends_line(text: str) -> bool:
-    """Whether a line that is not empty has ended."""
-    return "\n" in text.lstrip()
-
-
-def ends_json(text: str) -> bool:
-    """Whether a whole JSON object stands in the text."""
-    start = text.find("{")
-    if start < 0 or "}" not in text:
-        return False
-    with contextlib.suppress(json.JSONDecodeError):
-        json.JSONDecoder().raw_decode(text[start:])
-        return True
-    return False
 
 
 def prefix_cache(loaded: LoadedModel, ids: Sequence[int]) -> Any:

@@ -19,6 +19,10 @@ _MARK = re.compile(
     r"[*_]*(?:\s+is)?\s*[:：][*_]*\s*",
     re.IGNORECASE,
 )
+_THOUGHTS = re.compile(r"<think>.*?</think>", re.DOTALL)
+"""What a reasoning model says to itself is no part of its answer."""
+_OPENING = re.compile(r"[\W_]*|" + _MARK.pattern.replace(r"\s*[:：]", r"\s*[:：]?"), re.IGNORECASE)
+"""A line that only opens an answer; the answer itself is still to come."""
 _FENCE = re.compile(r"\s*```[^\n`]*\n(.*?)(?:\n\s*```\s*)?\Z", re.DOTALL)
 _QUOTES = ('""', "''", "“”", "‘’", "«»", "„“", "``", "「」")
 
@@ -30,7 +34,7 @@ def parse_answer(text: str, *, kind: Kind, labels: Sequence[str] = ()) -> str:
     sorted, no spaces. short_answer: the first line that is not empty, without mark and wrapping quotes. free_text: all
     of it, without mark or fence. An empty text stays empty.
     """
-    stripped = text.strip()
+    stripped = _THOUGHTS.sub("", text).strip()
     if not stripped:
         return ""
     if kind is Kind.LABELS:
@@ -41,6 +45,25 @@ def parse_answer(text: str, *, kind: Kind, labels: Sequence[str] = ()) -> str:
     if kind is Kind.SHORT_ANSWER:
         return _first_line(_unwrapped(stripped))
     return _unwrapped(stripped).strip()
+
+
+def answer_is_whole(text: str, *, kind: Kind) -> bool:
+    """Whether `parse_answer` would read the same answer however the text goes on, so that the model may stop here.
+
+    json: a whole object stands in the text. short_answer: its first line has ended, and is more than a mark, a fence
+    or quotes. Other kinds are never known to be whole.
+    """
+    if "<think>" in text and "</think>" not in text:
+        return False
+    text = _THOUGHTS.sub("", text)
+    if kind is Kind.JSON:
+        return "}" in text and first_object(text.strip()) is not None
+    if kind is not Kind.SHORT_ANSWER or "\n" not in text.lstrip():
+        return False
+    line = next(iter(text.strip().splitlines()), "")
+    while (mark := _MARK.match(line)) and mark.end() > 0:
+        line = line[mark.end() :]
+    return "`" not in line and not _OPENING.fullmatch(line)
 
 
 def _label(stripped: str, labels: Sequence[str]) -> str:

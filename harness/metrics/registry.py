@@ -44,7 +44,7 @@ _BUILT_IN = (
     Metric("field_f1", "Field F1", False, _JSON, field_f1, "How many fields of the JSON object are right."),
     Metric("exact_object", "Exact object", True, _JSON, exact_object, "Share of cases with every field right."),
     Metric("json_valid", "Valid JSON", True, _JSON, json_valid, "Share of cases whose answer a program can read."),
-    Metric("token_f1", "Token F1", False, _SHORT, token_f1, "How many words answer and reference share."),
+    Metric("token_f1", "Token F1", False, _SHORT | _FREE, token_f1, "How many words answer and reference share."),
     Metric("chrf", "chrF", False, _FREE, chrf, "How many runs of characters answer and reference share."),
     Metric("rouge_l", "ROUGE-L", False, _FREE, rouge_l, "How much of the reference comes back in the same order."),
     Metric(
@@ -117,6 +117,11 @@ def all_metrics() -> MappingProxyType[str, Metric]:
 def metrics_for(kind: Kind) -> tuple[Metric, ...]:
     """The metrics that say something about answers of this kind."""
     return tuple(metric for metric in all_metrics().values() if kind in metric.kinds)
+
+
+def deciding_metrics() -> dict[Kind, tuple[str, ...]]:
+    """Metrics that a decision rule may name, by kind: those with a value for every case, made from its answer."""
+    return {kind: tuple(m.name for m in metrics_for(kind) if m.per_case and m.score) for kind in Kind}
 
 
 def metric_named(name: str) -> Metric:

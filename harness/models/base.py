@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Literal, NamedTuple, Protocol
 
 
-class Stop(StrEnum):
-    """Where an answer may end before the model ends it, without losing anything that the parser reads."""
+class Stop(NamedTuple):
+    """Where an answer may end before the model ends it, without changing anything that the parser reads."""
 
-    END = "end"
-    """Only where the model ends it."""
-    LINE = "line"
-    """After the first line that is not empty."""
-    JSON = "json"
-    """After the first whole JSON object."""
+    name: str
+    """Part of the cache key."""
+    is_whole: Callable[[str], bool] | None
+    """Asked of the text so far; None: only the model ends its answers."""
+
+
+AT_END = Stop("end", None)
+"""Only the model ends its answers."""
 
 
 class Message(NamedTuple):
@@ -48,6 +49,8 @@ class ModelDescription:
     window: int
     """Longest prompt plus answer, in tokens."""
     parameters: int
+    runtime: str = ""
+    """Versions of the libraries that compute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,5 +87,5 @@ class TextModel(Protocol):
     def count_tokens(self, text: str) -> int:
         """Tokens of a text, without special tokens added."""
 
-    def start(self, prompts: Sequence[str], *, max_new_tokens: int, stop: Stop = Stop.END) -> Job:
+    def start(self, prompts: Sequence[str], *, max_new_tokens: int, stop: Stop = AT_END) -> Job:
         """Plan the answering of these prompts."""

@@ -76,15 +76,15 @@ def _cpu_info() -> list[str]:
 
 @cache
 def _thread_count(cores: int) -> int:
-    """`OMP_NUM_THREADS` where it is set, else the faster of one thread and one a physical core, measured now.
+    """`OMP_NUM_THREADS` where it is set, else one a physical core, unless one thread is clearly faster right now.
 
-    On a busy machine the threads of one small matrix product wait for each other, and one thread is several times
-    faster than two.
+    On a very busy machine the threads of one small matrix product wait for each other, and one thread can be several
+    times faster than two.
     """
     named = os.environ.get("OMP_NUM_THREADS", "")
     if named.isdigit() and int(named) > 0:
         return int(named)
-    return cores if cores < 2 or _seconds_of_work(cores) < _seconds_of_work(1) else 1
+    return 1 if cores > 1 and _seconds_of_work(cores) > 1.5 * _seconds_of_work(1) else cores
 
 
 def _seconds_of_work(threads: int) -> float:

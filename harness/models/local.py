@@ -16,10 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jinja2 import TemplateError
+
 from harness.errors import MissingModel, UserError
 from harness.models import bundled
 from harness.models.base import Message, ModelDescription, ModelIdentity
 from harness.models.device import Machine, machine
+
+SETTINGS = ("*.json", "*.jinja", "*.txt", "*.model", "*/config.json")
+"""Files beside the weights that determine answers or vectors."""
 
 PLAIN_TEMPLATE = (
     "{% for m in messages %}{% if m['role'] == 'assistant' %}Answer: {{ m['content'] }}\n\n"
@@ -45,8 +50,14 @@ class LoadedModel:
         """The exact prompt text for a conversation that awaits its answer."""
         turns = [{"role": m.role, "content": m.content} for m in messages]
         template = None if self.tokenizer.chat_template else PLAIN_TEMPLATE
+        try:
+            return self._templated(turns, template)
+        except TemplateError:  # some templates know no system message: it then opens the first user turn
+            return self._templated(_without_system(turns), template)
+
+    def _templated(self, turns: list[dict[str, str]], template: str | None) -> str:
         text: str = self.tokenizer.apply_chat_template(
-            turns, chat_template=template, add_generation_prompt=True, tokenize=False
+            turns, chat_template=template, add_generation_prompt=True, tokenize=False, enable_thinking=False
         )
         return text
 
@@ -58,6 +69,13 @@ class LoadedModel:
     def count_tokens(self, text: str) -> int:
         """Tokens of a text."""
         return len(self.encode(text))
+
+
+def _without_system(turns: list[dict[str, str]]) -> list[dict[str, str]]:
+    if len(turns) < 2 or turns[0]["role"] != "system":
+        return turns
+    first = {"role": "user", "content": f"{turns[0]['content']}\n\n{turns[1]['content']}"}
+    return [first, *turns[2:]]
 
 
 def load_model(name: str | None = None) -> LoadedModel:
@@ -97,10 +115,14 @@ def window_and_counter(name: str | None = None) -> tuple[int, Callable[[str], in
     keep_quiet()
     from transformers import AutoConfig, AutoTokenizer
 
-    folder, _, _ = _resolve(name)
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    return int(config.max_position_embeddings), lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
+    folder, label, _ = _resolve(name)
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        window = int(config.max_position_embeddings)
+    except (ValueError, OSError, KeyError, AttributeError, ImportError) as error:
+        raise MissingModel(f"The model {label!r} could not be read: {_first_line(error)}") from error
+    return window, lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def keep_quiet() -> None:
@@ -146,13 +168,20 @@ def fetch(name: str) -> Path:
     Raises:
         MissingModel: neither can be had.
     """
+    if name.startswith(("/", ".", "~")) or name.count("/") > 1 or "\\" in name:
+        raise MissingModel(
+            f"There is no folder {name!r}. Name a folder with config.json, tokenizer.json and *.safetensors, a GGUF "
+            "file, or a Hugging Face id such as owner/name."
+        )
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     wanted = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "1_Pooling/*"]
     try:
         with contextlib.suppress(LocalEntryNotFoundError):
-            return Path(snapshot_download(name, allow_patterns=wanted, local_files_only=True))
+            here = Path(snapshot_download(name, allow_patterns=wanted, local_files_only=True))
+            if any(here.glob("*.safetensors")):
+                return here
         return Path(snapshot_download(name, allow_patterns=wanted))
     except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, OSError) as error:
         raise MissingModel(
@@ -163,21 +192,22 @@ def fetch(name: str) -> Path:
 
 
 def weights_digest(folder: Path) -> str:
-    """SHA-256 over the safetensors files (names and contents, sorted).
+    """SHA-256 over everything that determines the answers: weights, configuration, tokenizer, chat template.
 
     Raises:
         MissingModel: the folder holds none.
     """
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
+    weights = list(folder.glob("*.safetensors"))
+    if not weights:
         found = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) or "nothing"
         raise MissingModel(
             f"{folder} holds no *.safetensors file (found: {found}). Only safetensors and GGUF are read, because "
             "pickled weights can run code; save the model with safe_serialization=True."
         )
+    others = [path for pattern in SETTINGS for path in folder.glob(pattern)]
     total = hashlib.sha256()
-    for file in files:
-        total.update(f"{file.name}:{bundled.file_digest(file)}\n".encode())
+    for file in sorted({*weights, *others}):
+        total.update(f"{file.relative_to(folder).as_posix()}:{bundled.file_digest(file)}\n".encode())
     return total.hexdigest()
 
 
@@ -228,8 +258,14 @@ def _stderr_to_null() -> Iterator[None]:
         yield
 
 
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def _load_folder(folder: Path, *, label: str, digest: str, here: Machine) -> LoadedModel:
     import torch
+    import transformers
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     torch.set_num_threads(here.threads)
@@ -242,9 +278,8 @@ def _load_folder(folder: Path, *, label: str, digest: str, here: Machine) -> Loa
             use_safetensors=True,
             local_files_only=True,
         )
-    except (ValueError, OSError, KeyError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise MissingModel(f"The model {label!r} could not be loaded: {first}") from error
+    except (ValueError, OSError, KeyError, ImportError, SafetensorError) as error:
+        raise MissingModel(f"The model {label!r} could not be loaded: {_first_line(error)}") from error
     network.to(here.device).eval().requires_grad_(False)
     # A slice of the hidden states is not contiguous, and the head then takes a matrix product ten times slower on CPU.
     network.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(),))
@@ -255,6 +290,7 @@ def _load_folder(folder: Path, *, label: str, digest: str, here: Machine) -> Loa
         device=here.device,
         window=_window(network),
         parameters=sum(p.numel() for p in network.parameters()),
+        runtime=f"torch {torch.__version__}, transformers {transformers.__version__}",
     )
     return LoadedModel(network, tokenizer, here, description, _stop_ids(network, tokenizer))
 

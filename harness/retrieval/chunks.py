@@ -11,7 +11,10 @@ from harness.scenario import Document
 WORDS = 150
 """Longest passage in words: about 200 tokens, under all-MiniLM-L6-v2's window of 256."""
 
-_SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+(?=\S)")
+LETTERS = 8
+"""A word counts as at least one for so many characters, so that texts without spaces are cut too."""
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=\S)|(?<=[。！？])")
 _PARAGRAPH_END = re.compile(r"\n\s*\n")
 
 
@@ -20,28 +23,51 @@ def chunk_documents(documents: Iterable[Document], *, words: int = WORDS) -> tup
 
     A document that fits is one passage and keeps its id; longer ones get `id#1`, `id#2`, ...
     """
-    return tuple(passage for document in documents for passage in _chunk(document, words))
+    documents = tuple(documents)
+    taken = {document.id for document in documents}
+    return tuple(passage for document in documents for passage in _chunk(document, words, taken=taken))
 
 
-def _chunk(document: Document, words: int) -> Iterator[Passage]:
+def _chunk(document: Document, words: int, *, taken: set[str]) -> Iterator[Passage]:
     pieces = list(_packed(_units(document.text, words), words))
     for number, text in enumerate(pieces, start=1):
-        name = document.id if len(pieces) == 1 else f"{document.id}#{number}"
+        name = document.id
+        while len(pieces) > 1 and name in taken:
+            name = f"{document.id}#{number}" if name == document.id else f"{name}'"
+        taken.add(name)
         yield Passage(id=name, document_id=document.id, title=document.title, text=text)
 
 
 def _units(text: str, words: int) -> Iterator[str]:
     """Paragraphs, or sentences of a long paragraph, or word runs of a long sentence."""
     for paragraph in _PARAGRAPH_END.split(text.strip()):
-        if len(paragraph.split()) <= words:
+        if _size(paragraph) <= words:
             yield paragraph.strip()
             continue
         for sentence in _SENTENCE_END.split(paragraph):
-            run = sentence.split()
-            if len(run) <= words:
-                yield sentence.strip()
-            else:
-                yield from (" ".join(run[i : i + words]) for i in range(0, len(run), words))
+            yield from [sentence.strip()] if _size(sentence) <= words else _cut(sentence, words)
+
+
+def _cut(sentence: str, words: int) -> Iterator[str]:
+    """A long sentence in runs of words, a long run without spaces in pieces."""
+    parts = [p for word in sentence.split() for p in _letters(word, words * LETTERS)]
+    held: list[str] = []
+    for part in parts:
+        if held and _size(" ".join([*held, part])) > words:
+            yield " ".join(held)
+            held = []
+        held.append(part)
+    if held:
+        yield " ".join(held)
+
+
+def _letters(word: str, most: int) -> list[str]:
+    return [word[i : i + most] for i in range(0, len(word), most)]
+
+
+def _size(text: str) -> int:
+    """Words, or an eighth of the characters where that is more."""
+    return max(len(text.split()), -(-len(text) // LETTERS))
 
 
 def _packed(units: Iterable[str], words: int) -> Iterator[str]:
@@ -49,7 +75,7 @@ def _packed(units: Iterable[str], words: int) -> Iterator[str]:
     held: list[str] = []
     count = 0
     for unit in filter(None, units):
-        size = len(unit.split())
+        size = _size(unit)
         if held and count + size > words:
             yield "\n".join(held)
             held, count = [], 0

@@ -94,12 +94,13 @@ def _resolve(name: str | None) -> tuple[Path, str, str]:
 def _load(folder: Path, name: str) -> Any:
     keep_quiet()
     import torch
+    from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
 
     here = machine()
     torch.set_num_threads(here.threads)
     try:
         return SentenceTransformer(str(folder), device=here.device, trust_remote_code=False, local_files_only=True)
-    except (ValueError, OSError, KeyError) as error:
-        first = str(error).strip().splitlines()[0]
+    except (ValueError, OSError, KeyError, ImportError, SafetensorError) as error:
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise MissingModel(f"The embedder {name!r} could not be loaded: {first}") from error

@@ -44,8 +44,8 @@ def write_instruction(kind: Kind, train: Sequence[Case], cases: Sequence[Case], 
         return Frame(text, f"no instruction was given, and the outputs are {len(names)} labels")
     if kind is Kind.JSON:
         source = "train" if train else "eval"
-        text = _json_text(train or cases, names)
-        return Frame(text, f"no instruction was given; keys and values are those of the {source} outputs")
+        text = _json_text(train or cases, names, with_values=bool(train))
+        return Frame(text, f"no instruction was given; the keys are those of the {source} outputs")
     return _open_frame(kind, [*train, *cases])
 
 
@@ -89,7 +89,8 @@ def _open_frame(kind: Kind, cases: Sequence[Case]) -> Frame:
     return Frame("Rewrite or answer the text as required. Give the answer only.", because, NO_JOB)
 
 
-def _json_text(cases: Sequence[Case], keys: Sequence[str]) -> str:
+def _json_text(cases: Sequence[Case], keys: Sequence[str], *, with_values: bool) -> str:
+    """Values are examples from training outputs only: those of eval outputs would give answers away."""
     objects = [found for case in cases if (found := json_object(case.output))]
     named = [_key_phrase(key, objects) for key in keys]
     incomplete = any(len(found) < len(keys) for found in objects) or any(
@@ -97,7 +98,7 @@ def _json_text(cases: Sequence[Case], keys: Sequence[str]) -> str:
     )
     nulls = any(value is None for found in objects for value in found.values())
     absent = "; leave out what is not said" if incomplete else "; use null for what is not said" if nulls else ""
-    values = [phrase for key in keys if (phrase := _values_phrase(key, objects))]
+    values = [phrase for key in keys if with_values and (phrase := _values_phrase(key, objects))]
     head = f"Turn the text into a JSON object with the keys {', '.join(named)}{absent}."
     return " ".join([head, *values, "Answer with the JSON object only."])
 
@@ -136,7 +137,5 @@ def _values_phrase(key: str, objects: Sequence[dict[str, object]]) -> str:
     covered = sum(counts[value] for value in closed)
     if not 0 < len(closed) <= MOST_VALUES or covered < _VALUES_COVER * len(items) or covered < 3 * len(closed):
         return ""
-    if len(closed) == 1:
-        return f"{key} is always {closed[0]}."
-    verb = "lists any of" if any(isinstance(use, list) for use in uses) else "is one of"
-    return f"{key} {verb}: {listed(closed)}."
+    # "Such as", not "one of": what training rows show need not be all there is.
+    return f"{key}: such as {listed(closed)}." if len(closed) > 1 else ""

@@ -209,7 +209,7 @@ def _checks(known_arms: tuple[str, ...]) -> Checks:
             "alpha": partial(_share, what="0.05 is the usual one", open_ends=True),
             "fewest_cases": partial(_whole, low=1),
             "target": partial(_share, what="0.8 is 80 points"),
-            "resamples": partial(_whole, low=100),
+            "resamples": partial(_whole, low=2_000),
         },
         "files": {"eval": _text, "train": _text, "corpus": _text},
     }

@@ -93,7 +93,8 @@ def paired_interval(
 ) -> Interval:
     """Mean of paired differences (one a case, in -1..1) with its (1 - alpha) interval.
 
-    Differences that are all zero give (0, 0, 0). Fewer than two cases (or groups) give all of -1..1.
+    Differences that are all zero leave room for a difference that these cases did not show (`_constant_interval`).
+    Fewer than two cases (or groups) give all of -1..1.
     """
     return paired_intervals(differences, alphas=(alpha,), resamples=resamples, seed=seed, clusters=clusters)[0]
 
@@ -108,8 +109,6 @@ def paired_intervals(
 ) -> tuple[Interval, ...]:
     """Like `paired_interval`, one interval for each alpha, all from the same resamples."""
     units = _units(differences, clusters)
-    if len(units.sums) > 1 and not np.any(differences):
-        return tuple(Interval(0.0, 0.0, 0.0) for _ in alphas)
     return _bootstrap_intervals(units, alphas=alphas, resamples=resamples, seed=seed, bounds=(-1.0, 1.0))
 
 

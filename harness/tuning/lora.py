@@ -7,6 +7,7 @@ through the model once a step (its keys and values carry gradients, so loss and 
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,10 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.generation.batching import batches_by_length
 from harness.generation.decode import expanded
 from harness.models.bundled import file_digest
 from harness.models.local import LoadedModel
 from harness.tuning.examples import Row, RowSet, TrainingText, row_set, shuffled_batches
+
+MICRO_TOKENS = 2_048
 
 Progress = Callable[[str, float], None]
 """(what is going on, share done 0..1)"""
@@ -189,7 +193,7 @@ def _choose_rate(
             _step(trainer, optimizer, train, batch)
         trials.append((rate, dev_loss(trainer.loaded, trainer.model, held)))
     trainer.restore(trainer.initial)
-    return min(trials, key=lambda trial: trial[1])[0], trials
+    return min(trials, key=lambda trial: _or_worst(trial[1]))[0], trials
 
 
 def _train(
@@ -211,15 +215,21 @@ def _train(
             progress("tuning", step / total)
         if held is None:
             continue
-        losses.append(dev_loss(trainer.loaded, trainer.model, held))
-        if losses[-1] > min(losses[:-1]):
+        losses.append(_or_worst(dev_loss(trainer.loaded, trainer.model, held)))
+        if losses[-1] >= min(losses[:-1]):
             break
         best, best_state = epoch, trainer.state()
     if best_state is not None:
         trainer.restore(best_state)
-    elif held is not None:
-        best = 1
+    elif held is not None:  # no epoch was better than no training
+        best = 0
+        trainer.restore(trainer.initial)
     return losses, best
+
+
+def _or_worst(loss: float) -> float:
+    """A loss that is no number is the worst of all."""
+    return loss if math.isfinite(loss) else math.inf
 
 
 def _schedule(step: int, total: int) -> float:
@@ -233,20 +243,31 @@ def _schedule(step: int, total: int) -> float:
 def _step(trainer: _Trainer, optimizer: Any, train: RowSet, batch: Sequence[int]) -> None:
     rows = [train.rows[i] for i in batch]
     trainer.tokens += sum(len(train.prefix) + len(r.prompt) + len(r.answer) for r in rows)
-    loss, count = answer_loss(trainer.loaded, trainer.model, rows, prefix=train.prefix)
-    (loss / count).backward()
+    count = sum(len(row.answer) for row in rows)
+    for part in micro_batches(rows, prefix=len(train.prefix)):
+        loss, _ = answer_loss(trainer.loaded, trainer.model, part, prefix=train.prefix)
+        (loss / count).backward()
     trainer.update(optimizer)
 
 
-def dev_loss(loaded: LoadedModel, model: Any, held: RowSet, *, rows: int = 16) -> float:
+def micro_batches(rows: Sequence[Row], *, prefix: int) -> list[list[Row]]:
+    """Rows that go through the model together; the gradients of a step are summed over them.
+
+    Held to `MICRO_TOKENS` padded tokens (to twice the prefix where that is more, since each part computes it anew), so
+    that memory does not grow with the length of the prompts.
+    """
+    lengths = [len(row.prompt) + len(row.answer) for row in rows]
+    parts = batches_by_length(lengths, rows=len(rows), tokens=max(MICRO_TOKENS, 2 * prefix))
+    return [[rows[i] for i in part] for part in parts]
+
+
+def dev_loss(loaded: LoadedModel, model: Any, held: RowSet) -> float:
     """Mean loss an answer token over the held-out rows."""
     import torch
 
     total, tokens = 0.0, 0
-    order = sorted(range(len(held.rows)), key=lambda i: len(held.rows[i].prompt) + len(held.rows[i].answer))
     with torch.no_grad():
-        for start in range(0, len(order), rows):
-            chosen = [held.rows[i] for i in order[start : start + rows]]
+        for chosen in micro_batches(held.rows, prefix=len(held.prefix)):
             loss, count = answer_loss(loaded, model, chosen, prefix=held.prefix)
             total, tokens = total + float(loss), tokens + count
     return total / max(1, tokens)

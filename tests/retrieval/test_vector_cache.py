@@ -1,0 +1,96 @@
+"""Vectors kept on disk by content, and the nearest texts found with them."""
+
+import numpy as np
+import pytest
+from fakes import FakeEmbedder
+
+from harness.retrieval.embed import cached_encode
+from harness.retrieval.index import build_index
+
+TEXTS = ["one two", "three", "one two", "Äpfel"]
+
+
+class Counting:
+    """An encoder that remembers what it was asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def __call__(self, texts):
+        self.asked.append(list(texts))
+        return FakeEmbedder().encode(texts)
+
+
+@pytest.fixture
+def encoder():
+    return Counting()
+
+
+def files(folder):
+    return sorted(folder.iterdir())
+
+
+def test_the_vectors_are_the_encoders_in_the_texts_order(encoder, tmp_path):
+    found = cached_encode(encoder, TEXTS, folder=tmp_path)
+    assert found.dtype == np.float32
+    assert np.array_equal(found, FakeEmbedder().encode(TEXTS))
+
+
+def test_a_text_that_comes_twice_is_encoded_once(encoder, tmp_path):
+    cached_encode(encoder, TEXTS, folder=tmp_path)
+    assert encoder.asked == [["one two", "three", "Äpfel"]]
+
+
+def test_the_same_list_is_not_encoded_again(encoder, tmp_path):
+    first = cached_encode(encoder, TEXTS, folder=tmp_path)
+    second = cached_encode(encoder, TEXTS, folder=tmp_path)
+    assert np.array_equal(first, second)
+    assert len(encoder.asked) == 1
+    assert len(files(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("other", [["one two three", "one two", "Äpfel"], TEXTS[::-1], TEXTS[:3]])
+def test_another_list_is_encoded_anew(encoder, tmp_path, other):
+    cached_encode(encoder, TEXTS, folder=tmp_path)
+    assert np.array_equal(cached_encode(encoder, other, folder=tmp_path), FakeEmbedder().encode(other))
+    assert len(encoder.asked) == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"\x93NUMPY\x01\x00torn"])
+def test_a_damaged_file_is_made_again(encoder, tmp_path, content):
+    good = cached_encode(encoder, TEXTS, folder=tmp_path)
+    files(tmp_path)[0].write_bytes(content)
+    assert np.array_equal(cached_encode(encoder, TEXTS, folder=tmp_path), good)
+    assert np.array_equal(np.load(files(tmp_path)[0]), good), "the file is whole again"
+
+
+def test_a_file_that_ends_too_early_is_made_again(encoder, tmp_path):
+    good = cached_encode(encoder, TEXTS, folder=tmp_path)
+    path = files(tmp_path)[0]
+    path.write_bytes(path.read_bytes()[:-7])
+    assert np.array_equal(cached_encode(encoder, TEXTS, folder=tmp_path), good)
+
+
+def test_a_file_with_another_number_of_vectors_is_made_again(encoder, tmp_path):
+    good = cached_encode(encoder, TEXTS, folder=tmp_path)
+    np.save(files(tmp_path)[0], good[:2])
+    assert np.array_equal(cached_encode(encoder, TEXTS, folder=tmp_path), good)
+
+
+def test_pickled_arrays_are_not_opened(encoder, tmp_path):
+    cached_encode(encoder, TEXTS, folder=tmp_path)
+    np.save(files(tmp_path)[0], np.array([{"a": 1}] * len(TEXTS), dtype=object), allow_pickle=True)
+    assert cached_encode(encoder, TEXTS, folder=tmp_path).dtype == np.float32
+
+
+def test_a_folder_that_cannot_be_written_is_no_reason_to_stop(encoder, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    found = cached_encode(encoder, TEXTS, folder=tmp_path / "file" / "vectors")
+    assert len(found) == len(TEXTS)
+
+
+def test_the_nearest_come_first_and_k_is_held_to_what_is_there():
+    index = build_index(FakeEmbedder(), ["red apple", "green apple", "blue car"])
+    assert index.search(["a green apple"], k=2) == [[1, 0]]
+    assert [len(row) for row in index.search(["apple", "car"], k=10)] == [3, 3]
+    assert index.search([], k=2) == []
