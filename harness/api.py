@@ -19,7 +19,7 @@ from pathlib import Path
 from harness.arms.registry import registered
 from harness.audit.lengths import too_long
 from harness.audit.report import Audit, InputVectors, audit
-from harness.errors import MissingModel, RunFolderError
+from harness.errors import InputProblems, MissingModel, RunFolderError
 from harness.experiment import finish as finishing
 from harness.experiment.options import RunOptions, Silent, Watcher
 from harness.experiment.plan import Plan
@@ -32,7 +32,7 @@ from harness.retrieval.embed import SentenceEmbedder
 from harness.scenario import Problem, Scenario
 from harness.scenario_file.columns import ColumnMap
 from harness.scenario_file.init import InitResult, init_folder
-from harness.scenario_file.read import Overrides, read_scenario
+from harness.scenario_file.read import Overrides, read_scenario, read_what_is_readable
 from harness.store import RunFolder, open_run
 
 __all__ = [
@@ -77,17 +77,22 @@ def check(path: Path, *, overrides: Overrides | None = None, watcher: Watcher | 
     Raises:
         InputProblems: the files have errors; all of them, and the warnings, are listed.
     """
-    scenario = read_scenario(
+    watcher = watcher or Silent()
+    read = read_what_is_readable(
         path,
         overrides=overrides or Overrides(),
         known_arms=tuple(registered()),
         known_metrics=deciding_metrics(),
     )
-    watcher = watcher or Silent()
+    scenario = read.scenario
+    if scenario is None:
+        raise InputProblems(read.problems)
     watcher.stage("audit")
     found = audit(scenario, vectors=_vectors(scenario, watcher))
-    long = tuple(_long_rows(scenario, watcher))
-    return Checked(scenario, found, (*scenario.warnings, *found.problems, *long))
+    audited = (*found.problems, *_long_rows(scenario, watcher))
+    if any(problem.level == "error" for problem in read.problems):
+        raise InputProblems((*read.problems, *audited))
+    return Checked(scenario, found, (*scenario.warnings, *audited))
 
 
 def _vectors(scenario: Scenario, watcher: Watcher) -> InputVectors | None:

@@ -152,6 +152,9 @@ class FakeEmbedder:
 
 # tuner and engine
 
+ADAPTER_FILE = "adapter_model.safetensors"
+"""Named as PEFT names it, because a run checks that file's digest; here it holds JSON."""
+
 
 @dataclass
 class FakeTuner:
@@ -172,7 +175,7 @@ class FakeTuner:
         data = json.dumps({"seed": self.seed, "memory": memory}, sort_keys=True).encode()
         out = self.folder / "adapters" / arm
         out.mkdir(parents=True, exist_ok=True)
-        (out / "memory.json").write_bytes(data)
+        (out / ADAPTER_FILE).write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()
         return Recipe(arm, adapter=f"adapters/{arm}", adapter_digest=digest, train_examples=len(examples))
 
@@ -203,7 +206,7 @@ class FakeEngine:
     @contextmanager
     def adapted(self, adapter):
         if adapter is not None:
-            self.model.memory = json.loads((adapter / "memory.json").read_bytes())["memory"]
+            self.model.memory = json.loads((adapter / ADAPTER_FILE).read_bytes())["memory"]
         try:
             yield
         finally:

@@ -96,6 +96,8 @@ class PlainWatcher:
         self._start = time.monotonic()
         self._last = self._start
         self._title, self._percent = "", False
+        self._began = self._start
+        self._first: int | None = None
 
     def __enter__(self) -> PlainWatcher:
         return self
@@ -108,16 +110,26 @@ class PlainWatcher:
     def stage(self, name: str, detail: str = "") -> None:
         """Say what begins."""
         self._title, self._percent = title_of(name, detail), not name.startswith("answer")
+        self._began, self._first = time.monotonic(), None
         self._say(self._title)
 
     def progress(self, done: int, total: int, *, score: float | None = None) -> None:
         """Say how far it is, every few seconds and at the end."""
+        self._first = done if self._first is None else self._first
         ended = score is not None and done == total
         if not ended and time.monotonic() - self._last < PLAIN_EVERY:
             return
         shown = f", score {score * 100:.0f}" if score is not None else ""
         far = f"{done / max(1, total):.0%}" if self._percent else f"{done} of {total}"
-        self._say(f"{self._title}: {far}{shown}")
+        self._say(f"{self._title}: {far}{shown}{self._left(done, total)}")
+
+    def _left(self, done: int, total: int) -> str:
+        """Time left in this stage at the pace so far."""
+        made = done - (self._first or 0)
+        if made <= 0 or done >= total:
+            return ""
+        seconds = (time.monotonic() - self._began) / made * (total - done)
+        return f", about {seconds:.0f} s left" if seconds < 90 else f", about {seconds / 60:.0f} min left"
 
     def note(self, text: str) -> None:
         """Say it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from harness.arms.base import Arm
 from harness.arms.bench import Bench
@@ -36,9 +36,7 @@ def latency_cases(cases: Sequence[Case], *, quick: bool) -> tuple[Case, ...]:
     return tuple(cases[int(i * step)] for i in range(wanted))
 
 
-def timed_arm(arm: Arm, recipe: Recipe, cases: Sequence[Case], *, bench: Bench) -> Iterator[LatencySample]:
+def timed_arm(arm: Arm, recipe: Recipe, cases: Sequence[Case], *, bench: Bench) -> list[LatencySample]:
     """All cases of one arm, the first one twice: its first time warms up and is not counted."""
-    if cases:
-        timed_request(arm, recipe, cases[0], bench=bench)
-    for case in cases:
-        yield timed_request(arm, recipe, case, bench=bench)
+    asked = [*cases[:1], *cases]
+    return [timed_request(arm, recipe, case, bench=bench) for case in asked][1:]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-
-import msgspec
 
 from harness import provenance
 from harness.arms.bench import Bench
@@ -19,21 +16,23 @@ from harness.engines.answering import answer_cases
 from harness.engines.local import Engine, LocalEngine
 from harness.errors import RunFolderError, UserError
 from harness.experiment.finish import finish, taking_part, unanswered
+from harness.experiment.folder import begin, folder_for, run_key
 from harness.experiment.latency import latency_cases, timed_arm
 from harness.experiment.measure import measurements
 from harness.experiment.options import RunOptions, Silent, Watcher
-from harness.experiment.plan import Plan, make_plan, remember_duration
-from harness.experiment.setup import Lineup, audited, build_bench, embedder_for, lineup
-from harness.generation.cache import CODE_VERSION
+from harness.experiment.plan import make_plan, remember_duration
+from harness.experiment.prepared import Prepared
+from harness.experiment.setup import audited, build_bench, embedder_for, lineup
+from harness.experiment.setup_record import write_setup
 from harness.generation.isolation import attempt, said
 from harness.metrics.answer import parse_answer
 from harness.metrics.registry import deciding_metrics, metric_named
 from harness.models.bundled import file_digest
-from harness.records import CONTROL, LeftOut, Provenance, Recipe, StoredScenario, Usage, Verdict
+from harness.records import CONTROL, LeftOut, Recipe, Usage, Verdict
 from harness.retrieval.embed import Embedder, SentenceEmbedder
 from harness.scenario import Scenario
 from harness.scenario_file.read import read_scenario
-from harness.store import RunFolder, RunKey, StoredRule
+from harness.store import RunFolder
 
 EngineFor = Callable[[str | None], Engine]
 EmbedderFor = Callable[[str | None], Embedder]
@@ -45,17 +44,6 @@ class Finished:
 
     folder: RunFolder
     verdict: Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A scenario that is ready to run: leaks out, arms lined up, planned."""
-
-    scenario: Scenario
-    places: Lineup
-    plan: Plan
-    engine: Engine
-    embedder: Embedder | None
 
 
 def prepare(
@@ -113,12 +101,12 @@ def run(
 def run_prepared(ready: Prepared, *, options: RunOptions, watcher: Watcher) -> Finished:
     """Run what `prepare` made ready."""
     key = run_key(ready, options)
-    folder = _folder_for(key, ready.scenario, options)
+    folder = folder_for(key, ready.scenario, options)
     if folder.path.exists() and not folder.path.is_dir():
         raise RunFolderError(f"{folder.path} is a file; --out must name a folder, new or of the same run.")
     folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     with folder.locked():
-        _begin(folder, key, ready)
+        begin(folder, key, ready)
         if folder.has("verdict.json") and unanswered(folder) == 0:
             watcher.note(f"Everything is answered already in {folder.path}; the verdict is drawn again from it.")
             return Finished(folder, finish(folder))
@@ -131,95 +119,6 @@ def run_prepared(ready: Prepared, *, options: RunOptions, watcher: Watcher) -> F
         if not resumed and not cached:
             remember_duration(_machine_key(ready.engine), planned_minutes=ready.plan.minutes, took_minutes=seconds / 60)
         return Finished(folder, finish(folder))
-
-
-def run_key(ready: Prepared, options: RunOptions) -> RunKey:
-    """What this run is; two runs with the same key would make the same predictions."""
-    scenario = ready.scenario
-    parts = {
-        "eval cases": _digest(scenario.cases),
-        "training examples": _digest(scenario.train),
-        "documents": _digest(scenario.documents),
-        "instruction": scenario.instruction,
-        "kind": scenario.kind.value,
-        "labels": _digest(scenario.labels),
-        "decision rule": scenario.rule.digest,
-        "arms": ", ".join(ready.places.arms),
-        "longest answer": str(scenario.max_new_tokens),
-        "seed": str(scenario.seed),
-        "quick": str(options.quick),
-        "bakeoff's version": f"{provenance.versions().get('bakeoff-advisor', '')}, answers {CODE_VERSION}",
-        "model": ready.engine.identity.digest,
-        "embedder": ready.embedder.digest if ready.embedder else "",
-    }
-    return RunKey(_digest(parts), parts, scenario.name, provenance.now())
-
-
-def _digest(record: object) -> str:
-    return hashlib.sha256(msgspec.json.encode(record)).hexdigest()
-
-
-def _folder_for(key: RunKey, scenario: Scenario, options: RunOptions) -> RunFolder:
-    """The named folder, else the latest unfinished run of the same key, else a new one."""
-    if options.out is not None:
-        return RunFolder(options.out)
-    for path in sorted(options.runs_folder.glob("*/run.json"), reverse=True):
-        folder = RunFolder(path.parent)
-        if not folder.has("verdict.json") and _has_key(folder, key):
-            return folder
-    stamp = key.created.replace("-", "").replace(":", "").replace("T", "-")[:15]
-    name, number = f"{_file_name(scenario.name)}-{stamp}", 2
-    path = options.runs_folder / name
-    while path.exists():
-        path, number = options.runs_folder / f"{name}-{number}", number + 1
-    return RunFolder(path)
-
-
-def _has_key(folder: RunFolder, key: RunKey) -> bool:
-    with contextlib.suppress(RunFolderError):  # a damaged run is not the one to go on with
-        return folder.key().key == key.key
-    return False
-
-
-def _file_name(name: str) -> str:
-    kept = "".join(c if c.isalnum() or c in "-_" else "-" for c in name).strip("-")
-    return kept[:60] or "run"
-
-
-def _begin(folder: RunFolder, key: RunKey, ready: Prepared) -> None:
-    """Write what this run is, or check that the folder is of the same run.
-
-    Raises:
-        RunFolderError: the folder holds something else.
-    """
-    if folder.has("run.json"):
-        _same_run(folder, key)
-        folder.mend()
-    else:
-        others = [p.name for p in folder.path.iterdir() if not p.name.startswith(".")]
-        if others:
-            raise RunFolderError(
-                f"{folder.path} is not empty and holds no run (found {others[0]}). Name a new folder with --out."
-            )
-        folder.write("run.json", key)
-    rule = ready.scenario.rule
-    if not folder.has("rule.json"):
-        folder.write("rule.json", StoredRule(rule, rule.digest))
-    if not folder.has("cases.jsonl"):
-        folder.write_lines("cases.jsonl", ready.scenario.cases)
-    if not folder.has("plan.json"):
-        folder.write("plan.json", ready.plan)
-
-
-def _same_run(folder: RunFolder, key: RunKey) -> None:
-    old = folder.key()
-    if old.key == key.key:
-        return
-    changed = [name for name in key.parts if old.parts.get(name) != key.parts[name]]
-    raise RunFolderError(
-        f"{folder.path} holds another run: {', '.join(changed) or 'its key'} changed since it began. Name a new folder "
-        "with --out, or put back what was changed."
-    )
 
 
 def _answer_everything(folder: RunFolder, ready: Prepared, *, options: RunOptions, watcher: Watcher) -> bool:
@@ -235,7 +134,7 @@ def _answer_everything(folder: RunFolder, ready: Prepared, *, options: RunOption
             watcher=watcher,
         )
         bench = replace(bench, tuner=ready.engine.tuner(folder.path, quick=options.quick, seed=ready.scenario.seed))
-        _write_setup(folder, bench, ready, options)
+        write_setup(folder, bench, ready, options)
         recipes, failed = _prepare_arms(folder, bench, ready.places.arms, watcher)
         folder.write("left_out.json", (*ready.places.left_out, *failed))
         for recipe in recipes.values():
@@ -342,64 +241,12 @@ def _time_arms(
         for place, recipe in enumerate(recipes.values()):
             watcher.progress(number * len(recipes) + place, len(rounds) * len(recipes))
             with engine.adapted(_adapter(folder, recipe)):
-                timed = attempt(lambda r=recipe, p=part: list(timed_arm(arm(r.arm), r, p, bench=bench)))  # type: ignore[misc]
-            samples += [] if isinstance(timed, Exception) else timed
+                timed = attempt(partial(timed_arm, arm(recipe.arm), recipe, part, bench=bench))
+            if isinstance(timed, Exception):
+                watcher.note(f"{recipe.arm} could not be timed: {said(timed)}")
+            else:
+                samples += timed
     folder.write_lines("latency.jsonl", samples)
-
-
-def _write_setup(folder: RunFolder, bench: Bench, ready: Prepared, options: RunOptions) -> None:
-    scenario = bench.scenario
-    folder.write(
-        "scenario.json",
-        StoredScenario(
-            name=scenario.name,
-            kind=scenario.kind.value,
-            instruction=scenario.instruction,
-            labels=scenario.labels,
-            keys=scenario.keys,
-            arms=ready.places.arms,
-            eval_cases=len(scenario.cases),
-            train_examples=len(bench.train),
-            dev_examples=len(bench.dev),
-            documents=len(scenario.documents),
-            max_new_tokens=bench.max_new_tokens,
-            framing=bench.framing.value,
-            seed=scenario.seed,
-            inferred=scenario.inferred,
-            warnings=tuple(str(w) for w in scenario.warnings),
-            removed=scenario.removed,
-            quick=options.quick,
-        ),
-    )
-    if not folder.has("provenance.json"):
-        folder.write("provenance.json", _provenance(bench, ready, options))
-
-
-def _provenance(bench: Bench, ready: Prepared, options: RunOptions) -> Provenance:
-    from harness.models.device import machine
-
-    here, model = machine(), bench.model.description
-    return Provenance(
-        started=provenance.now(),
-        command=options.command,
-        versions=provenance.versions(),
-        python=provenance.python_version(),
-        platform=provenance.system(),
-        device=f"{here.device} ({here.device_name})",
-        dtype=model.dtype,
-        threads=here.threads,
-        cores=here.cores,
-        load_average=provenance.load_average(),
-        memory_total_mb=here.memory_mb,
-        model=model.name,
-        model_digest=model.digest,
-        embedder=ready.embedder.name if ready.embedder else "",
-        embedder_digest=ready.embedder.digest if ready.embedder else "",
-        seed=bench.seed,
-        git_revision=provenance.git_revision(bench.scenario.folder),
-        input_digests=dict(bench.scenario.digests),
-        code_digest=provenance.code_digest(),
-    )
 
 
 def _note_duration(folder: RunFolder, seconds: float) -> None:

@@ -247,8 +247,9 @@ def _no_more_than(words: _Words, other: str, chosen: str) -> str:
         return f"{name_of(other)} and {name_of(chosen)} could not be compared."
     if gap.first_only == gap.second_only == 0:
         return (
-            f"{name_of(other)} and {name_of(chosen)} were right and wrong on the same cases, all {gap.n} of them; a true "
-            f"difference beyond {words.points(gap.high_equivalence)} is not to be expected ({words.confidence} confidence)."
+            f"{name_of(other)} and {name_of(chosen)} were right and wrong on the same cases, all {gap.n} of them; a "
+            f"true difference beyond {words.points(gap.high_equivalence)} is not to be expected "
+            f"({words.confidence} confidence)."
         )
     return (
         f"{name_of(other)} is {_ahead(words, gap.difference)} {name_of(chosen)}; it is better by "

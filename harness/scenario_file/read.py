@@ -71,20 +71,44 @@ def read_scenario(
     Raises InputProblems with every error found (and after them the warnings) where there is at least one error.
     Without errors the warnings are in `Scenario.warnings`.
     """
+    found = read_what_is_readable(path, overrides=overrides, known_arms=known_arms, known_metrics=known_metrics)
+    if found.scenario is None or any(problem.level == "error" for problem in found.problems):
+        raise InputProblems(_errors_first(found.problems))
+    return found.scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What could be read, and everything that is wrong."""
+
+    scenario: Scenario | None
+    """Made of the rows without errors; None where there is not one eval case."""
+    problems: tuple[Problem, ...]
+
+
+def read_what_is_readable(
+    path: Path,
+    *,
+    overrides: Overrides = NO_OVERRIDES,
+    known_arms: Iterable[str] = KNOWN_ARMS,
+    known_metrics: Mapping[Kind, tuple[str, ...]] = KNOWN_METRICS,
+) -> Reading:
+    """Like `read_scenario`, but rows with errors are passed over, so that the others can be audited all the same.
+
+    Raises InputProblems only where `path` names no scenario at all.
+    """
     arms = tuple(known_arms)
     files = _read_files(path, known_arms=arms)
     problems = [*files.problems, *_override_problems(overrides, known_arms=arms)]
     if not files.eval.cases:
-        raise InputProblems(_errors_first(problems))
+        return Reading(None, tuple(problems))
     settings = _merged(files.settings, overrides)
     settled = settle(settings, files.train.cases, files.eval.cases)
     problems += row_problems(files.eval.cases, settled, name=files.eval_file, settings=settings)
     problems += row_problems(files.train.cases, settled, name=files.train_file, settings=settings)
     problems += metric_problem(settings, settled.kind, toml=files.toml, known_metrics=known_metrics)
-    if any(problem.level == "error" for problem in problems):
-        raise InputProblems(_errors_first(problems))
     scenario = _scenario(files, settings, settled=settled, warnings=(*problems, *settled.warnings))
-    return _cut(scenario, overrides)
+    return Reading(_cut(scenario, overrides), tuple(problems))
 
 
 def _read_files(path: Path, *, known_arms: tuple[str, ...]) -> _Files:

@@ -10,6 +10,7 @@ from harness.arms.registry import ARMS, arm
 from harness.errors import ArmFailed, UserError
 from harness.generation.prompts import Framing, passages_block
 from harness.records import Recipe
+from harness.scenario import Kind
 
 every_arm = pytest.mark.parametrize("name", ARMS)
 every_framing = pytest.mark.parametrize("framing", Framing)
@@ -277,10 +278,32 @@ def test_the_control_gives_the_commonest_training_output_the_earliest_of_equals(
     bench = tiny_bench(scenario, folder=tmp_path, train=train[:3], dev=train[3:])
     _, _, requests = prepared("dummy", bench)
     assert {request.fixed for request in requests} == {"b"}
-    empty = tiny_bench(replace(scenario, train=()), folder=tmp_path)
-    _, recipe, requests = prepared("dummy", empty)
-    assert {request.fixed for request in requests} == {""}
-    assert "no training examples" in recipe.notes[0]
+    assert prepared("dummy", bench)[1].notes == ("The constant answer is 'b'.",)
+
+
+def with_outputs(cases, outputs):
+    return tuple(replace(case, output=o) for case, o in zip(cases, outputs, strict=False))
+
+
+@pytest.mark.parametrize(
+    ("kind", "train", "given"),
+    [
+        (Kind.SHORT_ANSWER, ["b", "b", "b"], "b"),
+        (Kind.SHORT_ANSWER, [], "a"),
+        (Kind.LABELS, ["b", "b", "b"], "a"),
+        (Kind.LABELS, [], "a"),
+    ],
+    ids=["train", "no train", "labels, commonest in train otherwise", "labels, no train"],
+)
+def test_where_the_control_takes_the_eval_sets_commonest_answer_it_says_so(kind, train, given, tmp_path):
+    scenario = tiny_scenario(kind=kind, labels=("a", "b") if kind is Kind.LABELS else ())
+    cases, rows = with_outputs(scenario.cases, "baaaab"), with_outputs(scenario.train, train)
+    scenario = replace(scenario, cases=cases, train=rows)
+    bench = tiny_bench(scenario, folder=tmp_path, train=scenario.train, dev=())
+    _, recipe, requests = prepared("dummy", bench)
+    assert {request.fixed for request in requests} == {given}
+    assert recipe.notes[0] == f"The constant answer is {given!r}."
+    assert ["the eval set itself" in note for note in recipe.notes[1:]] == [True] * (given == "a")
 
 
 def test_only_the_control_answers_without_a_model(bench):

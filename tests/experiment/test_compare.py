@@ -62,9 +62,11 @@ def test_groups_make_the_test_clustered_and_widen_the_interval():
     assert grouped.high - grouped.low > alone.high - alone.low
 
 
-def test_identical_arms_differ_by_nothing_and_insignificantly():
+def test_identical_arms_differ_by_nothing_and_insignificantly_and_leave_room_for_what_was_not_seen():
     (found,) = compared(n=40, prompt=[1, 0] * 20, rag=[1, 0] * 20)
-    assert (found.difference, found.low, found.high, found.p) == (0, 0, 0, 1)
+    assert (found.difference, found.p, found.first_only, found.second_only) == (0, 1, 0, 0)
+    assert -0.1 < found.low < found.low_equivalence < 0 < found.high_equivalence < found.high < 0.1
+    assert (found.low, found.low_equivalence) == (-found.high, -found.high_equivalence)
 
 
 def test_failures_of_both_arms_are_counted():

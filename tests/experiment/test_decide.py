@@ -332,10 +332,25 @@ def test_no_margin_at_all_still_ends_in_a_verdict():
     assert decided(values, {("prompt", "rag"): (0.0, 1.0)}, margin=0.0).arm == "prompt"
 
 
-def test_arms_with_the_same_answers_tie_and_the_cheaper_is_taken():
-    found = judged(dummy=[0] * 40, rag=[1, 1, 0, 1] * 10, prompt=[1, 1, 0, 1] * 10)
+def same_answers(n):
+    """Two arms that are right on the same three of four cases."""
+    return judged(dummy=[0] * n, rag=([1, 1, 0, 1] * n)[:n], prompt=([1, 1, 0, 1] * n)[:n])
+
+
+@pytest.mark.parametrize("n", [100, 400])
+def test_arms_with_the_same_answers_tie_and_the_cheaper_is_taken(n):
+    found = same_answers(n)
     assert (found.kind, found.arm, set(found.tied)) == (TIE, "prompt", {"prompt", "rag"})
-    assert "RAG and the plain prompt scored the same on every one of the 40 cases." in found.sentences
+    (said,) = [one for one in found.sentences if "right and wrong on the same cases" in one]
+    assert said.startswith(f"RAG and the plain prompt were right and wrong on the same cases, all {n} of them; ")
+    assert said.endswith(f"beyond {'2.6' if n == 100 else '0.7'} points is not to be expected (95 % confidence).")
+
+
+@pytest.mark.parametrize("n", [30, 40])
+def test_few_cases_with_the_same_answers_leave_open_whether_the_arms_are_alike(n):
+    found = same_answers(n)
+    assert (found.kind, found.arm, set(found.tied)) == (NOT_ENOUGH, None, {"prompt", "rag"})
+    assert n < found.cases_needed <= 200
 
 
 def test_a_lead_that_a_few_groups_carry_does_not_decide():

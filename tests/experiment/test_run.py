@@ -1,13 +1,12 @@
-"""A whole bake-off on fakes: from a folder to its verdict, stopped and continued, failing and refused."""
+"""A whole bake-off on fakes: from a folder to its verdict, failing and refused."""
 
 import json
 import re
-import shutil
-from collections import Counter
 from dataclasses import replace
 
 import pytest
 from fakes import FakeEngine, FakeModel, FakeWatcher, fake_run, prepared, tiny_scenario, write_scenario_files
+from run_builders import FEW_ARMS, texts
 
 from harness.errors import RunFolderError
 from harness.experiment.options import RunOptions, Silent
@@ -18,34 +17,6 @@ from harness.scenario_file.read import Overrides
 from harness.store import RunFolder
 
 pytestmark = pytest.mark.usefixtures("own_cache")
-
-FEW_ARMS = Overrides(arms=("prompt", "few_shot", "lora"))
-
-
-@pytest.fixture
-def scenario(tmp_path):
-    return write_scenario_files(tmp_path / "scenario", tiny_scenario(cases=10, train=20))
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "run"
-
-
-def texts(folder):
-    """(case, arm) -> (text, error), from the file itself."""
-    rows = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
-    assert not [pair for pair, n in Counter((r["case_id"], r["arm"]) for r in rows).items() if n > 1], "made twice"
-    return {(row["case_id"], row["arm"]): (row["text"], row["error"]) for row in rows}
-
-
-def eval_prompts(engine):
-    """Eval prompts that were answered in batches (one at a time is for the latency), with how often."""
-    model = engine.fake
-    timed = {job.prompts for job in model.jobs if len(job.prompts) == 1}
-    asked = re.compile(r"capital of Landia[0-9]\?<\|end\|>\n<\|assistant\|>\n$")
-    return Counter(p for batch in model.answered if batch not in timed for p in batch if asked.search(p))
-
 
 # undisturbed
 
@@ -196,143 +167,6 @@ def test_a_prompt_that_does_not_fit_is_an_error_of_that_case_alone(tmp_path, out
 def test_a_dev_prompt_on_which_the_model_fails_does_not_end_the_run(scenario, out):
     fake_run(scenario, out, engine=FakeEngine(FakeModel(fails_on=tuple(f"Landia{n}?" for n in range(10, 30)))))
     assert ("e0", "prompt") in texts(out)
-
-
-# stopped and continued
-
-
-def interrupted_at(number):
-    """A hook that stops the n-th batch, once."""
-    state = {"left": number}
-
-    def stop(prompts):
-        state["left"] -= 1
-        if state["left"] == 0:
-            raise KeyboardInterrupt
-
-    return stop
-
-
-def stopped(scenario, out, *, engine, watcher=None):
-    """Whether the run was stopped."""
-    try:
-        fake_run(scenario, out, engine=engine, watcher=watcher, quick=True, overrides=FEW_ARMS)
-    except KeyboardInterrupt:
-        return True
-    return False
-
-
-def test_stopped_before_any_batch_and_continued_gives_the_same_predictions_none_made_twice(scenario, tmp_path):
-    fake_run(scenario, tmp_path / "whole", quick=True, overrides=FEW_ARMS)
-    expected, stops = texts(tmp_path / "whole"), 0
-    for number in range(1, 200):
-        out, engine = tmp_path / f"run{number}", FakeEngine()
-        engine.fake.before_batch = interrupted_at(number)
-        if not stopped(scenario, out, engine=engine):
-            break
-        stops += 1
-        assert not (out / "verdict.json").exists()
-        assert not stopped(scenario, out, engine=engine)
-        assert texts(out) == expected, f"stopped at batch {number}"
-        assert eval_prompts(engine).total() == 30, "one model call a case and arm"
-        shutil.rmtree(out)
-    assert stops > 20
-
-
-def test_stopped_after_any_report_and_continued_gives_the_same_predictions_none_made_twice(scenario, tmp_path):
-    fake_run(scenario, tmp_path / "whole", quick=True, overrides=FEW_ARMS)
-    expected, stops = texts(tmp_path / "whole"), 0
-    for number in range(1, 200):
-        out, engine = tmp_path / f"run{number}", FakeEngine()
-        if not stopped(scenario, out, engine=engine, watcher=FakeWatcher(stop_at=number)):
-            break
-        stops += 1
-        assert not stopped(scenario, out, engine=engine)
-        assert texts(out) == expected, f"stopped at report {number}"
-        assert eval_prompts(engine).total() == 30
-        shutil.rmtree(out)
-    assert stops > 10
-
-
-def test_stopped_at_every_batch_in_turn_it_still_comes_to_its_end(scenario, tmp_path, out):
-    """Each attempt gets two batches further than the one before."""
-    fake_run(scenario, tmp_path / "whole", quick=True, overrides=FEW_ARMS)
-    engine, attempts = FakeEngine(), 0
-    for number in range(1, 200, 2):
-        engine.fake.before_batch = interrupted_at(number)
-        attempts += 1
-        if not stopped(scenario, out, engine=engine):
-            break
-    assert attempts > 5
-    assert texts(out) == texts(tmp_path / "whole")
-    assert eval_prompts(engine).total() == 30
-
-
-def test_an_arm_that_was_prepared_is_not_prepared_again(scenario, out):
-    engine = FakeEngine()
-    watcher = FakeWatcher()
-    engine.fake.before_batch = lambda prompts: interrupted_at(1)(prompts) if "answer lora" in watcher.stages else None
-    assert stopped(scenario, out, engine=engine, watcher=watcher)
-    engine.fake.before_batch = None
-    again = FakeWatcher()
-    assert not stopped(scenario, out, engine=engine, watcher=again)
-    assert not [stage for stage in again.stages if stage.startswith("prepare")]
-    assert [len(tuner.seen) for tuner in engine.tuners] == [1, 0]
-
-
-def test_a_torn_last_line_is_answered_again(scenario, tmp_path, out):
-    fake_run(scenario, tmp_path / "whole")
-    fake_run(scenario, out)
-    (out / "verdict.json").unlink()
-    path = out / "predictions.jsonl"
-    path.write_bytes(path.read_bytes()[:-20])
-    fake_run(scenario, out)
-    assert texts(out) == texts(tmp_path / "whole")
-
-
-def test_without_a_folder_given_the_same_command_finds_its_unfinished_run(scenario, tmp_path):
-    runs = tmp_path / "runs"
-    options = RunOptions(runs_folder=runs, use_cache=False, quick=True, overrides=FEW_ARMS)
-    engine = FakeEngine()
-    engine.fake.before_batch = interrupted_at(15)
-    with pytest.raises(KeyboardInterrupt):
-        run_prepared(prepared(scenario, options=options, engine=engine), options=options, watcher=Silent())
-    finished = run_prepared(prepared(scenario, options=options, engine=engine), options=options, watcher=Silent())
-    assert [finished.folder.path] == list(runs.iterdir())
-
-
-@pytest.mark.parametrize(
-    "kept",
-    [
-        (),
-        (".run.json-x",),
-        ("run.json",),
-        ("run.json", "rule.json", ".cases.jsonl-x"),
-        ("run.json", "rule.json", "cases.jsonl"),
-        ("run.json", "rule.json", "cases.jsonl", "plan.json"),
-    ],
-    ids=" ".join,
-)
-def test_a_run_killed_while_it_began_is_continued(scenario, tmp_path, out, kept):
-    fake_run(scenario, tmp_path / "whole", quick=True, overrides=FEW_ARMS)
-    out.mkdir()
-    for name in (*kept, ".lock"):
-        (out / name).write_bytes((tmp_path / "whole" / name).read_bytes() if name[0] != "." else b"")
-    assert not stopped(scenario, out, engine=FakeEngine())
-
-
-def test_a_damaged_run_beside_it_does_not_stop_a_new_one(scenario, tmp_path):
-    (tmp_path / "runs" / "old").mkdir(parents=True)
-    (tmp_path / "runs" / "old" / "run.json").write_text("{")
-    options = RunOptions(runs_folder=tmp_path / "runs", use_cache=False, quick=True, overrides=FEW_ARMS)
-    run_prepared(prepared(scenario, options=options), options=options, watcher=Silent())
-
-
-@pytest.mark.parametrize("line", ["target = 1", "target = 0"])
-def test_a_whole_number_in_the_rule_is_as_good_as_a_fraction(scenario, out, line):
-    with (scenario / "scenario.toml").open("a") as stream:
-        stream.write(f"{line}\n")
-    fake_run(scenario, out, quick=True, overrides=FEW_ARMS)
 
 
 # finished and refused

@@ -15,6 +15,7 @@ from harness.experiment.options import RunOptions, Silent
 from harness.experiment.setup import (
     FEWEST_TO_TUNE,
     LONGEST_ANSWER,
+    LONGEST_UNSEEN,
     audited,
     build_bench,
     choose_framing,
@@ -23,7 +24,7 @@ from harness.experiment.setup import (
     longest_answer,
 )
 from harness.generation.prompts import Framing
-from harness.scenario import Case
+from harness.scenario import Case, Kind
 from harness.store import RunFolder
 
 # the line-up
@@ -130,9 +131,23 @@ def test_how_long_an_answer_may_be(outputs, said, expected):
     assert longest_answer(replace(tiny_scenario(max_new_tokens=said), train=train), FakeModel()) == expected
 
 
-def test_without_training_rows_the_eval_outputs_say_how_long_an_answer_may_be():
-    scenario = replace(tiny_scenario(max_new_tokens=None, train=0), cases=(Case("e", "x", "one two three four"),))
-    assert longest_answer(scenario, FakeModel()) == 13
+def test_json_may_take_twice_its_length():
+    train = tuple(Case(f"t{n}", "x", "one two") for n in range(20))
+    scenario = replace(tiny_scenario(max_new_tokens=None, kind=Kind.JSON), train=train)
+    assert longest_answer(scenario, FakeModel()) == 2 * 2 + 8
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("output", ["one", "w " * 1000], ids=["short", "long"])
+def test_without_training_rows_the_kind_says_how_long_an_answer_may_be_never_the_eval_outputs(kind, output):
+    scenario = replace(tiny_scenario(max_new_tokens=None, train=0, kind=kind), cases=(Case("e", "x", output),))
+    assert longest_answer(scenario, FakeModel()) == LONGEST_UNSEEN[kind] <= LONGEST_ANSWER
+
+
+@pytest.mark.parametrize("output", ["yes", "w " * 1000], ids=["short", "long"])
+def test_without_training_rows_the_labels_say_how_long_an_answer_may_be(output):
+    scenario = tiny_scenario(max_new_tokens=None, train=0, kind=Kind.LABELS, labels=("yes", "no", "not at all sure"))
+    assert longest_answer(replace(scenario, cases=(Case("e", "x", output),)), FakeModel()) == 5 + 8
 
 
 # the framing

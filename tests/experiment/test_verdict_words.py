@@ -123,14 +123,14 @@ def test_the_words_of_a_verdict(name):
     assert [sentence for sentence in found if sentence in sentences] == sentences, "\n".join(found)
 
 
-def test_graded_metrics_are_worded_on_their_own_scale():
+def test_graded_metrics_are_worded_as_points_of_100():
     rng = np.random.default_rng(0)
     base = rng.random(80) * 0.5
     found = judged("chrf", dummy=base / 10, prompt=base, rag=base + 0.2 + rng.normal(0, 0.05, 80))
     assert found.kind is VerdictKind.WINNER
-    assert found.sentences[1].startswith("RAG: chrF 0.4")
-    assert found.sentences[2] == "RAG is ahead of the plain prompt by 0.20 (95 % interval 0.19 to 0.21)."
-    assert "differences below 0.05 were agreed not to matter." in found.sentences[-1]
+    assert found.sentences[1] == "RAG: chrF 46 of 100 (42-49); the plain prompt: chrF 26 of 100 (22-29)."
+    assert found.sentences[2] == "RAG is ahead of the plain prompt by 20 points (95 % interval 19 to 21 points)."
+    assert "differences below 5 points were agreed not to matter." in found.sentences[-1]
 
 
 def test_formats():

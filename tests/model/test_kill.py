@@ -20,7 +20,7 @@ arms = ["prompt", "few_shot", "lora"]
 max_new_tokens = 6
 model = {model}
 [rule]
-resamples = 200
+resamples = 2000
 """
 
 

@@ -69,20 +69,27 @@ def test_many_nested_keys_are_cut():
 def test_few_values_that_repeat_are_named():
     rows = objects(*({"area": area, "name": f"n{n}"} for n, area in enumerate(["north", "south"] * 6)))
     text = written(Kind.JSON, rows, ["area", "name"]).text
-    assert "area is one of: north, south." in text
-    assert "name is" not in text
+    assert "area: such as north, south." in text
+    assert "name:" not in text
 
 
-def test_values_in_lists_and_constants_are_named():
+def test_values_in_lists_are_named_and_constants_are_not_called_so():
     rows = objects(*({"tags": ["x", "y"], "kind": "k", "ok": n % 2 == 0} for n in range(8)))
     text = written(Kind.JSON, rows, ["tags", "kind", "ok"]).text
-    assert "tags lists any of: x, y. kind is always k. ok is one of: true, false." in text
+    assert "tags: such as x, y. ok: such as true, false." in text
+    assert "always" not in text
+    assert "kind:" not in text
 
 
-def test_values_come_from_training_rows_where_there_are_any():
+def test_values_come_from_training_rows_only():
     train = objects(*({"a": value} for value in ["x", "y"] * 4))
-    held_out = objects(*({"a": "secret"} for _ in range(50)))
-    assert "secret" not in write_instruction(Kind.JSON, train, held_out, names=["a"]).text
+    held_out = objects(*({"a": value} for value in ["secret", "hidden"] * 50))
+    assert write_instruction(Kind.JSON, train, held_out, names=["a"]).text == (
+        "Turn the text into a JSON object with the keys a. a: such as x, y. Answer with the JSON object only."
+    )
+    assert write_instruction(Kind.JSON, (), held_out, names=["a"]).text == (
+        "Turn the text into a JSON object with the keys a. Answer with the JSON object only."
+    )
 
 
 @pytest.mark.parametrize(

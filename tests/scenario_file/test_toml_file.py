@@ -22,7 +22,7 @@ margin = 0.1
 alpha = 0.01
 fewest_cases = 20
 target = 0.8
-resamples = 500
+resamples = 2500
 [files]
 eval = "e.jsonl"
 train = "t.jsonl"
@@ -55,7 +55,7 @@ def test_every_setting_is_read(tmp_path):
         seed=3,
         model="m",
         embedder="e",
-        rule=RuleSettings("accuracy", 0.1, 0.01, 20, 0.8, 500),
+        rule=RuleSettings("accuracy", 0.1, 0.01, 20, 0.8, 2500),
         files=FileSettings("e.jsonl", "t.jsonl", "docs"),
     )
 
@@ -88,7 +88,7 @@ def test_an_empty_file_says_nothing(tmp_path):
         ("[rule]\nmargin = nan", "'rule.margin' must be a number between 0 and 1"),
         ("[rule]\nalpha = 1", "'rule.alpha' must be a number between 0 and 1"),
         ("[rule]\ntarget = '1'", "'rule.target' must be a number between 0 and 1"),
-        ("[rule]\nresamples = 10", "'rule.resamples' must be a whole number, 100 or more; got 10"),
+        ("[rule]\nresamples = 1999", "'rule.resamples' must be a whole number, 2000 or more; got 1999"),
         ("[rule]\nmarginn = 0.1", "unknown setting 'rule.marginn'; did you mean 'margin'?"),
         ('instructions = "x"', "unknown setting 'instructions'; did you mean 'instruction'?"),
         ("zzz = 1", "unknown setting 'zzz'; known are name, kind"),

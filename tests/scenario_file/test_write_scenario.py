@@ -48,7 +48,7 @@ def test_every_setting_reads_back_the_same(tmp_path):
         seed=4,
         model="org/model",
         embedder="C:\\models\\e",
-        rule=DecisionRule("accuracy", 0.07, 0.01, 12, 0.5, 500, seed=4),
+        rule=DecisionRule("accuracy", 0.07, 0.01, 12, 0.5, 2500, seed=4),
     )
     write_scenario_file(scenario, tmp_path / "scenario.toml")
     assert settings_of(read_scenario(tmp_path)) == settings_of(scenario)

@@ -29,9 +29,18 @@ def test_right_or_wrong_scores_get_wilsons_interval(hits, n):
     assert (found.low, found.high) == pytest.approx(proportion_confint(hits, n, method="wilson"), abs=1e-12)
 
 
-def test_identical_arms_differ_by_exactly_nothing():
-    assert paired_interval(np.zeros(40), alpha=0.05) == Interval(0, 0, 0)
-    assert paired_interval(np.zeros(40), alpha=0.05, clusters=["a", "b"] * 20) == Interval(0, 0, 0)
+@pytest.mark.parametrize(("n", "half"), [(10, 0.278), (30, 0.114), (40, 0.088), (100, 0.037), (1000, 0.0038)])
+def test_identical_arms_differ_by_nothing_give_or_take_what_so_many_cases_may_have_missed(n, half):
+    found = paired_interval(np.zeros(n), alpha=0.05)
+    assert found.estimate == 0
+    assert (found.low, found.high) == pytest.approx((-half, half), abs=0.001)
+    # Wilson's bound for n of n cases alike.
+    assert 1 - found.high == pytest.approx(proportion_confint(n, n, method="wilson")[0])
+
+
+def test_identical_arms_in_groups_are_as_certain_as_the_groups_are_many():
+    grouped = paired_interval(np.zeros(40), alpha=0.05, clusters=[str(i // 4) for i in range(40)])
+    assert grouped == paired_interval(np.zeros(10), alpha=0.05)
 
 
 def test_the_interval_is_close_to_students_on_well_behaved_data():

@@ -1,0 +1,105 @@
+"""Which folder a run is in: its key, a new folder or the one to go on with, and what is written first."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+
+import msgspec
+
+from harness import provenance
+from harness.errors import RunFolderError
+from harness.experiment.options import RunOptions
+from harness.experiment.prepared import Prepared
+from harness.generation.cache import CODE_VERSION
+from harness.scenario import Scenario
+from harness.store import RunFolder, RunKey, StoredRule
+
+
+def run_key(ready: Prepared, options: RunOptions) -> RunKey:
+    """What this run is; two runs with the same key would make the same predictions."""
+    scenario = ready.scenario
+    parts = {
+        "eval cases": _digest(scenario.cases),
+        "training examples": _digest(scenario.train),
+        "documents": _digest(scenario.documents),
+        "instruction": scenario.instruction,
+        "kind": scenario.kind.value,
+        "labels": _digest(scenario.labels),
+        "decision rule": scenario.rule.digest,
+        "arms": ", ".join(ready.places.arms),
+        "longest answer": str(scenario.max_new_tokens),
+        "seed": str(scenario.seed),
+        "quick": str(options.quick),
+        "bakeoff's version": f"{provenance.versions().get('bakeoff-advisor', '')}, answers {CODE_VERSION}",
+        "model": ready.engine.identity.digest,
+        "embedder": ready.embedder.digest if ready.embedder else "",
+    }
+    return RunKey(_digest(parts), parts, scenario.name, provenance.now())
+
+
+def _digest(record: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(record)).hexdigest()
+
+
+def folder_for(key: RunKey, scenario: Scenario, options: RunOptions) -> RunFolder:
+    """The named folder, else the latest unfinished run of the same key, else a new one."""
+    if options.out is not None:
+        return RunFolder(options.out)
+    for path in sorted(options.runs_folder.glob("*/run.json"), reverse=True):
+        folder = RunFolder(path.parent)
+        if not folder.has("verdict.json") and _has_key(folder, key):
+            return folder
+    stamp = key.created.replace("-", "").replace(":", "").replace("T", "-")[:15]
+    name, number = f"{_file_name(scenario.name)}-{stamp}", 2
+    path = options.runs_folder / name
+    while path.exists():
+        path, number = options.runs_folder / f"{name}-{number}", number + 1
+    return RunFolder(path)
+
+
+def _has_key(folder: RunFolder, key: RunKey) -> bool:
+    with contextlib.suppress(RunFolderError):  # a damaged run is not the one to go on with
+        return folder.key().key == key.key
+    return False
+
+
+def _file_name(name: str) -> str:
+    kept = "".join(c if c.isalnum() or c in "-_" else "-" for c in name).strip("-")
+    return kept[:60] or "run"
+
+
+def begin(folder: RunFolder, key: RunKey, ready: Prepared) -> None:
+    """Write what this run is, or check that the folder is of the same run.
+
+    Raises:
+        RunFolderError: the folder holds something else.
+    """
+    if folder.has("run.json"):
+        _same_run(folder, key)
+        folder.mend()
+    else:
+        others = [p.name for p in folder.path.iterdir() if not p.name.startswith(".")]
+        if others:
+            raise RunFolderError(
+                f"{folder.path} is not empty and holds no run (found {others[0]}). Name a new folder with --out."
+            )
+        folder.write("run.json", key)
+    rule = ready.scenario.rule
+    if not folder.has("rule.json"):
+        folder.write("rule.json", StoredRule(rule, rule.digest))
+    if not folder.has("cases.jsonl"):
+        folder.write_lines("cases.jsonl", ready.scenario.cases)
+    if not folder.has("plan.json"):
+        folder.write("plan.json", ready.plan)
+
+
+def _same_run(folder: RunFolder, key: RunKey) -> None:
+    old = folder.key()
+    if old.key == key.key:
+        return
+    changed = [name for name in key.parts if old.parts.get(name) != key.parts[name]]
+    raise RunFolderError(
+        f"{folder.path} holds another run: {', '.join(changed) or 'its key'} changed since it began. Name a new folder "
+        "with --out, or put back what was changed."
+    )
