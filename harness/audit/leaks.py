@@ -50,7 +50,7 @@ def near_duplicates(
     *,
     train_vectors: Vectors,
     case_vectors: Vectors,
-    threshold: float = 0.95,
+    threshold: float = 0.85,
 ) -> tuple[RemovedRow, ...]:
     """Find training rows that are an eval case but for a small word or a slip of the pen; exact copies are passed over.
 

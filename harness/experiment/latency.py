@@ -30,13 +30,16 @@ def timed_request(arm: Arm, recipe: Recipe, case: Case, *, bench: Bench) -> Late
 
 
 def latency_cases(cases: Sequence[Case], *, quick: bool) -> tuple[Case, ...]:
-    """The cases to time: evenly spaced over the eval set, 5 in quick mode, else 12."""
-    wanted = min(len(cases), 5 if quick else 12)
+    """The cases to time: evenly spaced over the eval set, 3 in quick mode, else 10."""
+    wanted = min(len(cases), 3 if quick else 10)
     step = len(cases) / wanted if wanted else 1.0
     return tuple(cases[int(i * step)] for i in range(wanted))
 
 
 def timed_arm(arm: Arm, recipe: Recipe, cases: Sequence[Case], *, bench: Bench) -> list[LatencySample]:
-    """All cases of one arm, the first one twice: its first time warms up and is not counted."""
-    asked = [*cases[:1], *cases]
-    return [timed_request(arm, recipe, case, bench=bench) for case in asked][1:]
+    """All cases of one arm, after two uncounted tokens of the first one to warm up."""
+    for case in cases[:1]:
+        request = arm.requests(recipe, [case], bench=bench, fresh=True)[0]
+        if request.fixed is None:
+            bench.model.start([bench.prompt(case, request)], max_new_tokens=2).answer((0,))
+    return [timed_request(arm, recipe, case, bench=bench) for case in cases]

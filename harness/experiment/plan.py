@@ -184,7 +184,7 @@ def _arm_plan(name: str, scenario: Scenario, *, dev: int, quick: bool, speed: Sp
         rows = max(1, len(scenario.train) - dev)
         a_pass = rows * (shape.input + extra + shape.output + shape.instruction / 16)
         seconds += min(BUDGET[quick], a_pass * (2 if quick else 4)) / speed.tune
-    seconds += (5 if quick else 12) * ((shape.instruction + shape.input + extra) / speed.read + shape.output / 15)
+    seconds += (3 if quick else 10) * ((shape.instruction + shape.input + extra) / speed.read + shape.output / 15)
     return ArmPlan(name, round(seconds * factor / 60, 2), what)
 
 

@@ -230,13 +230,14 @@ class _RunningScore:
 def _time_arms(
     folder: RunFolder, bench: Bench, recipes: dict[str, Recipe], *, engine: Engine, watcher: Watcher
 ) -> None:
-    """Two rounds over the arms, half of the timed cases in each, so that a machine's drift hits all alike."""
+    """Two rounds over the arms (one in quick mode), each with its share of the timed cases, so that a machine's drift
+    hits all alike."""
     if folder.has("latency.jsonl"):
         return
     watcher.stage("latency", "one request at a time")
     cases = latency_cases(bench.scenario.cases, quick=bench.quick)
     samples = []
-    rounds = [cases[::2], cases[1::2]]
+    rounds = [cases] if bench.quick else [cases[::2], cases[1::2]]
     for number, part in enumerate(rounds):
         for place, recipe in enumerate(recipes.values()):
             watcher.progress(number * len(recipes) + place, len(rounds) * len(recipes))

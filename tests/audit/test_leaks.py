@@ -81,8 +81,8 @@ def test_rows_of_one_template_and_paraphrases_are_other_cases_whatever_the_embed
 
 
 def test_the_embedding_must_agree_too():
-    assert near("Is it so", "Is it so?", cosine=0.951)
-    assert not near("Is it so", "Is it so?", cosine=0.949)
+    assert near("Is it so", "Is it so?", cosine=0.851)
+    assert not near("Is it so", "Is it so?", cosine=0.849)
 
 
 def test_long_texts_may_have_a_slip_in_every_twenty_five_words():

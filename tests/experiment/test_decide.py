@@ -350,7 +350,7 @@ def test_arms_with_the_same_answers_tie_and_the_cheaper_is_taken(n):
 def test_few_cases_with_the_same_answers_leave_open_whether_the_arms_are_alike(n):
     found = same_answers(n)
     assert (found.kind, found.arm, set(found.tied)) == (NOT_ENOUGH, None, {"prompt", "rag"})
-    assert n < found.cases_needed <= 200
+    assert found.cases_needed > n
 
 
 def test_a_lead_that_a_few_groups_carry_does_not_decide():

@@ -9,8 +9,9 @@ import pytest
 from harness.errors import UserError
 from harness.metrics import registry
 from harness.metrics.base import Metric
-from harness.metrics.registry import METRICS, PRIMARY, metric_named, metrics_for
+from harness.metrics.registry import METRICS, PRIMARY, deciding_metrics, metric_named, metrics_for
 from harness.scenario import Kind
+from harness.scenario_file.infer import KNOWN_METRICS, infer_metric
 
 COMPUTED = [metric for metric in METRICS.values() if metric.score]
 RIGHT = {Kind.JSON: '{"a": 1}'}
@@ -101,3 +102,15 @@ def test_looking_at_the_metrics_loads_no_heavy_library():
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_metric_that_a_rule_may_name_by_default_exists_and_decides(kind):
+    decide = deciding_metrics()[kind]
+    assert set(KNOWN_METRICS[kind]) == {name for name in decide if name in METRICS}
+    assert PRIMARY[kind] in decide
+    for outputs in ([], ["7", "8"], ["some words"], ['{"a": 1}']):
+        assert infer_metric(kind, outputs)[0] in decide
+    for name in KNOWN_METRICS[kind]:
+        assert metric_named(name).per_case
+        assert metric_named(name).score is not None

@@ -3,12 +3,14 @@
 import hashlib
 import random
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from harness.generation.decode import LocalTextModel
+from harness.tuning import lora
 from harness.tuning.examples import Row, RowSet, TrainingText, row_set
-from harness.tuning.lora import TuningSettings, answer_loss, dev_loss, merged, tune
+from harness.tuning.lora import TuningSettings, answer_loss, dev_loss, merged, micro_batches, tune
 
 pytestmark = pytest.mark.model
 
@@ -83,6 +85,32 @@ def test_loss_and_gradients_are_those_of_whole_rows(trainable, seed, prefix):
     assert set(found) == set(wanted)
     for name, gradient in wanted.items():
         torch.testing.assert_close(found[name], gradient, rtol=1e-3, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
+
+
+def step_gradients(loaded, cut):
+    """What one step over all rows hands to the optimizer, and the tokens that it counts."""
+    loaded.network.zero_grad(set_to_none=True)
+    trainer = SimpleNamespace(loaded=loaded, model=loaded.network, tokens=0, update=lambda optimizer: None)
+    lora._step(trainer, None, cut, range(len(cut.rows)))
+    found = {name: p.grad.clone() for name, p in loaded.network.named_parameters() if p.grad is not None}
+    return found, trainer.tokens
+
+
+@pytest.mark.parametrize("prefix", [0, 30])
+def test_a_step_in_parts_has_the_gradients_of_one_batch(trainable, monkeypatch, prefix):
+    import torch
+
+    cut = row_set(random_rows(2, prefix=prefix))
+    assert len(micro_batches(cut.rows, prefix=prefix)) == 1
+    wanted, tokens = step_gradients(trainable, cut)
+    monkeypatch.setattr(lora, "MICRO_TOKENS", 60)
+    parts = micro_batches(cut.rows, prefix=prefix)
+    assert len(parts) > 2
+    assert sorted(row for part in parts for row in part) == sorted(cut.rows), "every row once"
+    found, counted = step_gradients(trainable, cut)
+    assert (set(found), counted) == (set(wanted), tokens)
+    for name, gradient in wanted.items():
+        torch.testing.assert_close(found[name], gradient, rtol=1e-3, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
 
 
 def test_the_dev_loss_does_not_depend_on_how_rows_are_put_together(tiny):
