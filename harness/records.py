@@ -13,7 +13,7 @@ LADDER = ("prompt", "few_shot", "nearest_shots", "rag", "lora", "rag_lora")
 """Arms from the cheapest to run and change to the dearest; breaks ties."""
 
 CONTROL = "dummy"
-"""The arm that always gives the commonest training output."""
+"""The arm that always gives the commonest output."""
 
 
 @dataclass(frozen=True, slots=True)

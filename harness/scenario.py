@@ -120,7 +120,7 @@ class Scenario:
     arms: tuple[str, ...] = ()
     """Arms asked for; empty = all."""
     max_new_tokens: int | None = None
-    """Longest answer in tokens; None = measured from the training outputs."""
+    """Longest answer in tokens; None = from the training outputs, or the labels."""
     seed: int = 0
     model: str | None = None
     embedder: str | None = None

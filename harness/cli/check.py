@@ -34,7 +34,7 @@ def check(folder: Path, **scenario: object) -> None:
         return
     show_problems(out, found.problems)
     for line in summary(found):
-        out.print(line, markup=False)
+        out.print(line, markup=False, soft_wrap=True)
 
 
 KIND_WORDS = {

@@ -23,7 +23,7 @@ def history(runs_folder: Path) -> None:
     found = api.history(runs_folder)
     out = console()
     if not found:
-        out.print(f"No runs under {runs_folder} yet. Begin with: bakeoff run DIR", markup=False)
+        out.print(f"No runs under {runs_folder} yet. Begin with: bakeoff run DIR", markup=False, soft_wrap=True)
         return
     table = Table(box=box.SIMPLE_HEAD)
     for name in ("When (UTC)", "Run", "Verdict", "Recommended"):

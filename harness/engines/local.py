@@ -118,13 +118,15 @@ class LocalTuner:
             notes.append(
                 f"Tuned on {most} of {len(rows.rows)} examples: on this machine tuning is held to {budget:,} tokens."
             )
-        affordable = max(1, min(epochs, int(budget / (per_row * len(examples)))))
-        if affordable < epochs:
-            notes.append(f"At most {affordable} passes over the examples, to hold tuning to {budget:,} tokens.")
         trials = 2 * settings.trial_steps * settings.rows * per_row
         tries = not self.quick and trials < budget / 3
+        affordable = max(1, min(epochs, int((budget - (trials if tries else 0)) / (per_row * len(examples)))))
+        if affordable < epochs:
+            passes = "1 pass" if affordable == 1 else f"{affordable} passes"
+            notes.append(f"At most {passes} over the examples, to hold tuning to {budget:,} tokens.")
         if not tries:
-            notes.append("One learning rate only: trying more would have cost too much of the budget.")
+            why = "a quick run" if self.quick else "trying more would have cost too much of the budget"
+            notes.append(f"One learning rate only: {why}.")
         rates = settings.learning_rates if tries else settings.learning_rates[:1]
         return examples, TuningSettings(learning_rates=rates, epochs=affordable, seed=self.seed), notes
 

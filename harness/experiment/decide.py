@@ -242,6 +242,8 @@ def _cases_for_gap(gap: Comparison, evidence: _Evidence) -> int:
     The sd of the paired differences is read back from the interval's width, so that groups count as what they tell.
     A lead has to survive Holm's first step, alpha over the number of pairs; equivalence is a one-sided test.
     """
+    if gap.first_only == gap.second_only == 0:
+        return _cases_without_a_difference(evidence.rule)
     rule = evidence.rule
     if math.isnan(gap.difference + gap.high - gap.low):
         return MOST_CASES
@@ -253,6 +255,15 @@ def _cases_for_gap(gap: Comparison, evidence: _Evidence) -> int:
     if lead > ROUNDING and (gap.difference < 0 or missing <= ROUNDING):
         routes.append(cases_for(lead, sd=sd, alpha=rule.alpha / len(evidence.comparisons)))
     return min(routes)
+
+
+def _cases_without_a_difference(rule: DecisionRule) -> int:
+    """Cases on which two arms must agree so that a difference beyond the margin is ruled out: Wilson's bound for n of
+    n, z^2 / (n + z^2) <= margin, solved for n."""
+    if rule.margin <= 0:
+        return MOST_CASES
+    z = NormalDist().inv_cdf(1 - rule.alpha)
+    return math.ceil(z * z * (1 - rule.margin) / rule.margin)
 
 
 def _rounded_up(cases: int) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from harness.arms.base import Arm
 from harness.arms.bench import Bench
+from harness.generation.isolation import attempt
 from harness.records import LatencySample, Recipe
 from harness.scenario import Case
 
@@ -36,10 +38,18 @@ def latency_cases(cases: Sequence[Case], *, quick: bool) -> tuple[Case, ...]:
     return tuple(cases[int(i * step)] for i in range(wanted))
 
 
-def timed_arm(arm: Arm, recipe: Recipe, cases: Sequence[Case], *, bench: Bench) -> list[LatencySample]:
-    """All cases of one arm, after two uncounted tokens of the first one to warm up."""
+def timed_arm(
+    arm: Arm, recipe: Recipe, cases: Sequence[Case], *, bench: Bench
+) -> tuple[list[LatencySample], list[Exception]]:
+    """All cases of one arm, after two uncounted tokens of the first one to warm up: (samples, failures)."""
     for case in cases[:1]:
-        request = arm.requests(recipe, [case], bench=bench, fresh=True)[0]
-        if request.fixed is None:
-            bench.model.start([bench.prompt(case, request)], max_new_tokens=2).answer((0,))
-    return [timed_request(arm, recipe, case, bench=bench) for case in cases]
+        attempt(partial(_warm_up, arm, recipe, case, bench=bench))
+    tried = [attempt(partial(timed_request, arm, recipe, case, bench=bench)) for case in cases]
+    samples = [found for found in tried if isinstance(found, LatencySample)]
+    return samples, [found for found in tried if isinstance(found, Exception)]
+
+
+def _warm_up(arm: Arm, recipe: Recipe, case: Case, *, bench: Bench) -> None:
+    request = arm.requests(recipe, [case], bench=bench, fresh=True)[0]
+    if request.fixed is None:
+        bench.model.start([bench.prompt(case, request)], max_new_tokens=2).answer((0,))

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from harness import provenance
@@ -242,11 +241,10 @@ def _time_arms(
         for place, recipe in enumerate(recipes.values()):
             watcher.progress(number * len(recipes) + place, len(rounds) * len(recipes))
             with engine.adapted(_adapter(folder, recipe)):
-                timed = attempt(partial(timed_arm, arm(recipe.arm), recipe, part, bench=bench))
-            if isinstance(timed, Exception):
-                watcher.note(f"{recipe.arm} could not be timed: {said(timed)}")
-            else:
-                samples += timed
+                timed, failures = timed_arm(arm(recipe.arm), recipe, part, bench=bench)
+            samples += timed
+            if failures:
+                watcher.note(f"{recipe.arm}: {len(failures)} timed requests failed, the first with {said(failures[0])}")
     folder.write_lines("latency.jsonl", samples)
 
 

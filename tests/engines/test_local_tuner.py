@@ -81,7 +81,7 @@ def test_passes_are_cut_before_examples(tuned, budget, passes, epochs):
     recipe, asked = tuned(examples(50))
     assert (len(asked.examples), asked.settings.epochs) == (50, epochs)
     assert recipe.notes[0] == (
-        f"At most {epochs} passes over the examples, to hold tuning to {PER_ROW * 50 * passes:,.0f} tokens."
+        f"At most {epochs} {'pass' if epochs == 1 else 'passes'} over the examples, to hold tuning to {PER_ROW * 50 * passes:,.0f} tokens."
     )
 
 
@@ -92,7 +92,7 @@ def test_examples_are_cut_where_one_pass_is_too_much_and_the_notes_say_to_how_ma
     assert set(asked.examples) < set(examples(50))
     assert recipe.notes[:2] == (
         "Tuned on 30 of 50 examples: on this machine tuning is held to 1,200 tokens.",
-        "At most 1 passes over the examples, to hold tuning to 1,200 tokens.",
+        "At most 1 pass over the examples, to hold tuning to 1,200 tokens.",
     )
 
 
