@@ -9,21 +9,21 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 
 PLAIN_EVERY = 15.0
 """Seconds between plain lines of one stage."""
 
 TITLES = {
     "audit": "Reading and checking the data",
-    "load": "Loading the model, choosing the framing on dev",
-    "latency": "Timing requests one by one",
+    "load": "Loading, choosing the framing",
+    "latency": "Timing single requests",
     "verdict": "Drawing the verdict",
     "prepare": "Preparing",
     "answer": "Answering",
@@ -45,12 +45,12 @@ class LiveWatcher:
 
     def __init__(self, out: Console) -> None:
         self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[score]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            TextColumn("{task.description}", table_column=Column(max_width=34, no_wrap=True, overflow="ellipsis")),
+            BarColumn(bar_width=10),
+            TextColumn("{task.fields[far]}", table_column=Column(min_width=9, no_wrap=True)),
+            TextColumn("{task.fields[score]}", table_column=Column(min_width=8, no_wrap=True)),
+            TimeElapsedColumn(table_column=Column(min_width=7, no_wrap=True)),
+            TimeRemainingColumn(table_column=Column(min_width=7, no_wrap=True)),
             console=out,
         )
         self._task: TaskID | None = None
@@ -68,13 +68,13 @@ class LiveWatcher:
     def stage(self, name: str, detail: str = "") -> None:
         """A bar for a new stage; the last one is left as done."""
         self._close()
-        self._task = self._progress.add_task(escape(title_of(name, detail)), total=None, score="")
+        self._task = self._progress.add_task(escape(title_of(name, detail)), total=None, score="", far="")
 
     def progress(self, done: int, total: int, *, score: float | None = None) -> None:
         """Move the bar."""
         if self._task is not None:
             shown = f"score {score * 100:.0f}" if score is not None else ""
-            self._progress.update(self._task, completed=done, total=total, score=shown)
+            self._progress.update(self._task, completed=done, total=total, score=shown, far=f"{done}/{total}")
 
     def note(self, text: str) -> None:
         """A line above the bars."""

@@ -122,7 +122,7 @@ def run_prepared(ready: Prepared, *, options: RunOptions, watcher: Watcher) -> F
 
 def _answer_everything(folder: RunFolder, ready: Prepared, *, options: RunOptions, watcher: Watcher) -> bool:
     """Prepare, answer, measure and time all arms; whether answers came from the cache of earlier runs."""
-    watcher.stage("load", ready.plan.model)
+    watcher.stage("load")
     with provenance.watched_memory() as memory:
         bench = build_bench(
             ready.scenario,
@@ -233,7 +233,7 @@ def _time_arms(
     hits all alike."""
     if folder.has("latency.jsonl"):
         return
-    watcher.stage("latency", "one request at a time")
+    watcher.stage("latency")
     cases = latency_cases(bench.scenario.cases, quick=bench.quick)
     samples = []
     rounds = [cases] if bench.quick else [cases[::2], cases[1::2]]

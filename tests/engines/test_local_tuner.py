@@ -80,9 +80,9 @@ def test_passes_are_cut_before_examples(tuned, budget, passes, epochs):
     budget(int(PER_ROW * 50 * passes))
     recipe, asked = tuned(examples(50))
     assert (len(asked.examples), asked.settings.epochs) == (50, epochs)
-    assert recipe.notes[0] == (
-        f"At most {epochs} {'pass' if epochs == 1 else 'passes'} over the examples, to hold tuning to {PER_ROW * 50 * passes:,.0f} tokens."
-    )
+    said = "1 pass" if epochs == 1 else f"{epochs} passes"
+    held = f"{PER_ROW * 50 * passes:,.0f}"
+    assert recipe.notes[0] == f"At most {said} over the examples, to hold tuning to {held} tokens."
 
 
 def test_examples_are_cut_where_one_pass_is_too_much_and_the_notes_say_to_how_many(tuned, budget):
