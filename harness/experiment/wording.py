@@ -313,7 +313,8 @@ def _of(part: int, whole: int) -> str:
 
 
 def _hundredths(value: float) -> str:
-    return _signless_zero(f"{100 * value:.0f}")
+    # Halves go up, as in the report's tables.
+    return f"{math.floor(100 * value + 0.5 + 1e-9)}"
 
 
 def _points(difference: float) -> str:

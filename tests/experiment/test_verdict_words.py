@@ -134,5 +134,5 @@ def test_graded_metrics_are_worded_as_points_of_100():
 
 
 def test_formats():
-    assert [share(value) for value in (0, 0.625, 0.999, 1)] == ["0 %", "62 %", "100 %", "100 %"]
+    assert [share(value) for value in (0, 0.625, 0.999, 1)] == ["0 %", "63 %", "100 %", "100 %"]
     assert [listed(items) for items in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
