@@ -32,7 +32,7 @@ from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 from harness.experiment.compare import seen_from
-from harness.experiment.wording import Reason, sentences_for
+from harness.experiment.wording import REQUESTS_PER_TRAINING, Reason, sentences_for
 from harness.records import CONTROL, LADDER, ArmScore, Comparison, Cost, LeftOut, Verdict, VerdictKind
 from harness.scenario import DecisionRule
 from harness.stats.power import cases_for
@@ -43,9 +43,6 @@ is the slow part."""
 
 TRAINING_TOKEN_WEIGHT = 3.0
 """A trained token costs about three times a read one: forward and backward pass."""
-
-REQUESTS_PER_TRAINING = 10_000
-"""Training is spread over this many requests, a modest month's use."""
 
 CHEAPER_BY = 0.5
 """The order of the ladder yields only to a request cost below this share: less would not outweigh the upkeep."""

@@ -14,7 +14,7 @@ from enum import StrEnum
 from harness.experiment.compare import seen_from
 from harness.metrics.base import Metric
 from harness.metrics.registry import metric_named
-from harness.records import CONTROL, ArmScore, Comparison, Verdict, VerdictKind
+from harness.records import CONTROL, LADDER, ArmScore, Comparison, Verdict, VerdictKind
 from harness.scenario import DecisionRule
 
 THOUSANDS = 10_000
@@ -29,6 +29,10 @@ NAMES = {
     "rag_lora": "RAG + LoRA",
     CONTROL: "the control",
 }
+
+
+REQUESTS_PER_TRAINING = 10_000
+"""Training is spread over this many requests, a modest month's use."""
 
 
 class Reason(StrEnum):
@@ -156,8 +160,21 @@ def _tie(words: _Words) -> Iterator[str]:
     chosen = _arm(words)
     others = [arm for arm in words.verdict.tied if arm != chosen]
     yield f"take {name_of(chosen)}: it is the cheapest that can be recommended, and {_not_better(others)}."
+    yield from _cheap_by_tokens(chosen, others)
     yield words.figures(words.verdict.tied)
     yield from (_no_more_than(words, arm, chosen) for arm in others)
+
+
+def _cheap_by_tokens(chosen: str, others: Sequence[str]) -> Iterator[str]:
+    """Why an arm that takes more to set up counts as the cheapest."""
+    if chosen not in LADDER:
+        return
+    simpler = [arm for arm in LADDER[: LADDER.index(chosen)] if arm in others]
+    if simpler:
+        yield (
+            f"{name_of(chosen)} costs least by the tokens measured, any training spread over {REQUESTS_PER_TRAINING:,} "
+            f"requests; with far fewer requests {name_of(simpler[0])} is simpler to run and to change."
+        )
 
 
 def _open_gap(words: _Words) -> Iterator[str]:
@@ -251,6 +268,9 @@ def _no_more_than(words: _Words, other: str, chosen: str) -> str:
             f"true difference beyond {words.points(gap.high_equivalence)} is not to be expected "
             f"({words.confidence} confidence)."
         )
+    if gap.high_equivalence <= 0:
+        size = _ahead(words, gap.difference)
+        return f"{name_of(other)} is {size} {name_of(chosen)}; it is no better ({words.confidence} confidence)."
     return (
         f"{name_of(other)} is {_ahead(words, gap.difference)} {name_of(chosen)}; it is better by "
         f"{words.points(max(0.0, gap.high_equivalence))} at the most ({words.confidence} confidence)."
