@@ -65,5 +65,6 @@ def _how_to_read(data: ReportData) -> str:
     return (
         "Half of all requests took no longer than p50, 95 in 100 no longer than p95. They were timed one at a time "
         f"on the run's machine ({place.device}, {numbers.counted(place.threads, 'thread')}), retrieval included and "
-        f"a trained adapter merged into the model; another machine gives other seconds.{few}"
+        f"a trained adapter merged into the model; another machine gives other seconds.{few} Peak memory is that of "
+        "the whole process while an arm was at work, so what earlier arms left behind counts too."
     )
