@@ -23,7 +23,8 @@ from harness.errors import InputProblems, MissingModel, RunFolderError
 from harness.experiment import finish as finishing
 from harness.experiment.options import RunOptions, Silent, Watcher
 from harness.experiment.plan import Plan
-from harness.experiment.run import Finished, Prepared, prepare, run, run_prepared
+from harness.experiment.prepared import Prepared
+from harness.experiment.run import Finished, prepare, run, run_prepared
 from harness.metrics.registry import deciding_metrics, metric_named
 from harness.records import ArmScore, Comparison, Verdict
 from harness.report.content import ReportData

@@ -16,7 +16,8 @@ import numpy as np
 from harness.arms.bench import Bench
 from harness.experiment.options import RunOptions, Silent
 from harness.experiment.plan import make_plan
-from harness.experiment.run import Prepared, run_prepared
+from harness.experiment.prepared import Prepared
+from harness.experiment.run import run_prepared
 from harness.experiment.setup import audited, lineup
 from harness.experiment.split import split_dev
 from harness.models.base import AT_END, Completion, ModelDescription, ModelIdentity, Stop

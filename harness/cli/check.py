@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Unpack
 
 import click
 
-from harness.cli.common import INPUT, console, overrides_from, refuse, scenario_options, show_problems
+from harness.cli.common import INPUT, ScenarioOptions, console, overrides_from, refuse, scenario_options, show_problems
 from harness.errors import InputProblems
 from harness.scenario import Kind
 
@@ -14,7 +15,7 @@ from harness.scenario import Kind
 @click.command()
 @click.argument("folder", metavar="DIR", type=INPUT)
 @scenario_options
-def check(folder: Path, **scenario: object) -> None:
+def check(folder: Path, **scenario: Unpack[ScenarioOptions]) -> None:
     """Read everything in DIR and list every problem at once, with file and line.
 
     Exits with 2 where there are errors; warnings alone exit with 0.
@@ -26,7 +27,7 @@ def check(folder: Path, **scenario: object) -> None:
     try:
         found = api.check(
             folder,
-            overrides=overrides_from(**scenario),  # type: ignore[arg-type] # click hands them over by name
+            overrides=overrides_from(scenario),
             watcher=PlainWatcher(console(stderr=True)),
         )
     except InputProblems as problems:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import click
 from rich.console import Console
@@ -50,26 +50,29 @@ def scenario_options(command: F) -> F:
     return command
 
 
-def overrides_from(
-    *,
-    arms: str | None,
-    eval_limit: int | None,
-    train_limit: int | None,
-    seed: int | None,
-    model: str | None,
-    embedder: str | None,
-    instruction: str | None,
-) -> Overrides:
+class ScenarioOptions(TypedDict):
+    """What `scenario_options` hands to a command."""
+
+    arms: str | None
+    eval_limit: int | None
+    train_limit: int | None
+    seed: int | None
+    model: str | None
+    embedder: str | None
+    instruction: str | None
+
+
+def overrides_from(options: ScenarioOptions) -> Overrides:
     """What the options say."""
-    names = tuple(name.strip() for name in arms.split(",") if name.strip()) if arms is not None else None
+    arms = options["arms"]
     return Overrides(
-        instruction=instruction,
-        model=model,
-        embedder=embedder,
-        arms=names,
-        seed=seed,
-        eval_limit=eval_limit,
-        train_limit=train_limit,
+        instruction=options["instruction"],
+        model=options["model"],
+        embedder=options["embedder"],
+        arms=tuple(name.strip() for name in arms.split(",") if name.strip()) if arms is not None else None,
+        seed=options["seed"],
+        eval_limit=options["eval_limit"],
+        train_limit=options["train_limit"],
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Unpack
 
 import click
 
-from harness.cli.common import INPUT, console, overrides_from, refuse, scenario_options
+from harness.cli.common import INPUT, ScenarioOptions, console, overrides_from, refuse, scenario_options
 from harness.errors import InputProblems
 
 
@@ -15,7 +16,7 @@ from harness.errors import InputProblems
 @click.option("--quick", is_flag=True, help="Plan a quick run.")
 @scenario_options
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
-def plan(folder: Path, quick: bool, as_json: bool, **scenario: object) -> None:
+def plan(folder: Path, quick: bool, as_json: bool, **scenario: Unpack[ScenarioOptions]) -> None:
     """Show what a run on DIR would do, what it could show and what it would take. No language model is loaded."""
     from harness import api
     from harness.cli.progress import PlainWatcher
@@ -23,7 +24,7 @@ def plan(folder: Path, quick: bool, as_json: bool, **scenario: object) -> None:
 
     options = api.RunOptions(
         quick=quick,
-        overrides=overrides_from(**scenario),  # type: ignore[arg-type] # click hands them over by name
+        overrides=overrides_from(scenario),
     )
     try:
         made = api.plan(folder, options=options, watcher=PlainWatcher(console(stderr=True)))

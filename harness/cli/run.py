@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Unpack
 
 import click
 
-from harness.cli.common import INPUT, console, overrides_from, refuse, scenario_options
+from harness.cli.common import INPUT, ScenarioOptions, console, overrides_from, refuse, scenario_options
 from harness.errors import InputProblems
 
 UNDECIDED = ("not_enough_cases", "could_not_compare")
@@ -21,7 +22,13 @@ UNDECIDED = ("not_enough_cases", "could_not_compare")
 @click.option("--json", "as_json", is_flag=True, help="Print verdict.json on standard output, progress on the other.")
 @click.option("--strict", is_flag=True, help="Exit with 3 where the verdict is undecided.")
 def run(
-    folder: Path, out: Path | None, quick: bool, no_cache: bool, as_json: bool, strict: bool, **scenario: object
+    folder: Path,
+    out: Path | None,
+    quick: bool,
+    no_cache: bool,
+    as_json: bool,
+    strict: bool,
+    **scenario: Unpack[ScenarioOptions],
 ) -> None:
     """Run the bake-off on DIR (a folder with eval.jsonl, or a scenario.toml) and draw the verdict.
 
@@ -35,7 +42,7 @@ def run(
     options = api.RunOptions(
         out=out,
         quick=quick,
-        overrides=overrides_from(**scenario),  # type: ignore[arg-type] # click hands them over by name
+        overrides=overrides_from(scenario),
         use_cache=not no_cache,
         command=command_line(),
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from harness.engines.local import BUDGET_CPU, BUDGET_CPU_QUICK
 from harness.experiment.setup import Lineup
 from harness.experiment.split import dev_size
 from harness.metrics.registry import metric_named
@@ -29,8 +30,6 @@ SPREAD = 0.35
 """Standard deviation of the paired differences that is assumed for graded metrics, until it is measured."""
 GAP = 0.05
 PASSAGE_TOKENS = 200
-BUDGET = {False: 600_000, True: 120_000}
-"""Most tuning tokens of an arm on a CPU, by quick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +182,7 @@ def _arm_plan(name: str, scenario: Scenario, *, dev: int, quick: bool, speed: Sp
     if tuned:
         rows = max(1, len(scenario.train) - dev)
         a_pass = rows * (shape.input + extra + shape.output + shape.instruction / 16)
-        seconds += min(BUDGET[quick], a_pass * (2 if quick else 4)) / speed.tune
+        seconds += min(BUDGET_CPU_QUICK if quick else BUDGET_CPU, a_pass * (2 if quick else 4)) / speed.tune
     seconds += (3 if quick else 10) * ((shape.instruction + shape.input + extra) / speed.read + shape.output / 15)
     return ArmPlan(name, round(seconds * factor / 60, 2), what)
 

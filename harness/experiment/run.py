@@ -14,7 +14,7 @@ from harness.arms.registry import arm, registered
 from harness.engines.answering import answer_cases
 from harness.engines.local import Engine, LocalEngine
 from harness.errors import RunFolderError, UserError
-from harness.experiment.finish import finish, taking_part, unanswered
+from harness.experiment.finish import finish, unanswered
 from harness.experiment.folder import begin, folder_for, run_key
 from harness.experiment.latency import latency_cases, timed_arm
 from harness.experiment.measure import measurements
@@ -255,6 +255,3 @@ def _note_duration(folder: RunFolder, seconds: float) -> None:
 
 def _machine_key(engine: Engine) -> str:
     return f"{engine.identity.digest[:16]}-{os.cpu_count()}cpu"
-
-
-__all__ = ["Finished", "Prepared", "prepare", "run", "run_key", "run_prepared", "taking_part"]

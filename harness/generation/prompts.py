@@ -12,8 +12,6 @@ from harness.models.base import Message
 from harness.records import Passage
 from harness.scenario import Case
 
-NO_INPUT_MARK = "{input}"
-
 
 class Framing(StrEnum):
     """Where the instruction stands and how the input is marked; one is chosen on dev for all arms."""

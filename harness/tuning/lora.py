@@ -6,7 +6,6 @@ through the model once a step (its keys and values carry gradients, so loss and 
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -41,11 +40,6 @@ class TuningSettings:
     rows: int = 16
     trial_steps: int = 20
     seed: int = 0
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 (hex) of the settings."""
-        return hashlib.sha256(repr(self).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
