@@ -1,0 +1,161 @@
+"""From answers to the whole advice: the one function behind `advise`, and reading and writing `advice.json`.
+
+from advisor import api
+from advisor.answers import combine, parse_set
+
+advice = api.advise(combine(parse_set(["task=facts_qa", "gap=facts"])))
+print(advice.recommendation.approach)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from advisor import guidance
+from advisor.answers import Answers
+from advisor.costs import Prices, cost_of, read_prices
+from advisor.errors import UserError
+from advisor.experience import PastVerdict, experience
+from advisor.recommend import recommend
+from advisor.records import APPROACHES, ARMS_OF, SCHEMA_VERSION, Advice, Hypothesis, Recommendation, Value
+from advisor.rules import load_knowledge
+from advisor.sensitivity import sensitivity
+
+NAMES = {
+    "prompting": "prompting",
+    "few_shot": "few-shot prompting",
+    "rag": "retrieval (RAG)",
+    "fine_tuning": "fine-tuning",
+    "rag_fine_tuning": "retrieval with fine-tuning",
+}
+"""Approaches as they are called inside a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known beside the answers."""
+
+    title: str = "Use case"
+    asked: int = 0
+    stopped_because: str = "nothing was asked"
+    past: tuple[PastVerdict, ...] = ()
+    """Remembered verdicts."""
+    prices: Prices | None = None
+    """None: the price table that comes with the product."""
+    arms: tuple[str, ...] | None = None
+    """Arms that the data can run; None: not known."""
+
+
+def advise(answers: Answers, *, context: Context | None = None) -> Advice:
+    """Everything that can be said for these answers."""
+    context = context or Context()
+    values = answers.values
+    learned = experience(values, context.past)
+    found = recommend(values, shifts=learned.shifts)
+    now = datetime.now(UTC)
+    return Advice(
+        created=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        title=context.title,
+        answers=answers.answers,
+        conflicts=answers.conflicts,
+        recommendation=found,
+        sensitivity=sensitivity(values, found, shifts=learned.shifts),
+        layers=guidance.layers(values, found.approach),
+        tuning=guidance.tuning(values, found),
+        ladder=guidance.ladder(values, found),
+        risks=guidance.risks(values, found.approach),
+        readiness=guidance.readiness(values, found.approach),
+        costs=cost_of(values, prices=context.prices or read_prices(None)),
+        experience=learned,
+        hypothesis=hypothesis(found, date=now.date().isoformat(), arms=arms_worth_running(values, found, context.arms)),
+        asked=context.asked,
+        stopped_because=context.stopped_because,
+        knowledge_digest=load_knowledge().digest,
+    )
+
+
+def arms_worth_running(
+    values: Mapping[str, Value], found: Recommendation, runnable: Sequence[str] | None = None
+) -> tuple[str, ...]:
+    """The arms of the advised approach and of the runner-up, and the cheap baselines that every trial needs.
+
+    `runnable`: arms that the data can run; others are left out.
+    """
+    wanted = {"prompt", *ARMS_OF[found.approach], *ARMS_OF.get(found.runner_up or "", ())}
+    if values.get("labelled_examples") != 0:
+        wanted |= {"nearest_shots"}
+    if found.approach == "rag_fine_tuning":
+        wanted |= {"rag", "lora"}  # a combination has to beat both of its halves
+    order = [arm for approach in APPROACHES for arm in ARMS_OF[approach]]
+    return tuple(arm for arm in order if arm in wanted and (runnable is None or arm in runnable))
+
+
+def hypothesis(found: Recommendation, *, date: str, arms: tuple[str, ...]) -> Hypothesis:
+    """The advice as a sentence that a bake-off can refute."""
+    name = NAMES[found.approach]
+    cheaper = APPROACHES[: APPROACHES.index(found.approach)]
+    rest = "no other approach is better by the margin of the decision rule"
+    if cheaper:
+        text = f"On the eval set, {name} beats every cheaper approach by the margin of the decision rule, and {rest}."
+    else:
+        text = f"On the eval set, {name} beats the constant answer, and {rest}."
+    return Hypothesis(date, found.approach, found.runner_up, text, arms)
+
+
+def write_json(advice: Advice, path: Path) -> Path | None:
+    """Write `advice.json`, whole or not at all; an older one is kept beside it, and its new path is returned.
+
+    Raises UserError where it cannot be written.
+    """
+    import msgspec
+
+    data = msgspec.json.format(msgspec.json.encode(advice), indent=1) + b"\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kept = keep_older(path)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written ({error.strerror or error}); name another folder with --out"
+        ) from None
+    return kept
+
+
+def keep_older(path: Path) -> Path | None:
+    """Move a file that is in the way to a name with the time it was written; None where there is none."""
+    if not path.exists():
+        return None
+    stamp = datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime("%Y%m%d-%H%M%S")
+    kept, number = path.with_name(f"{path.stem}-{stamp}{path.suffix}"), 2
+    while kept.exists():
+        kept, number = path.with_name(f"{path.stem}-{stamp}-{number}{path.suffix}"), number + 1
+    path.rename(kept)
+    return kept
+
+
+def read_json(path: Path) -> Advice:
+    """Read an `advice.json`. Raises UserError: missing, damaged, or of a newer format."""
+    import msgspec
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error}); expected an advice.json") from None
+    try:
+        version = msgspec.json.decode(data, type=_Version).schema_version
+        if version > SCHEMA_VERSION:
+            raise UserError(f"{path} has format {version}, newer than this program's {SCHEMA_VERSION}; update it")
+        return msgspec.json.decode(data, type=Advice)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UserError(f"{path} is no advice.json as `advise` writes it ({error}); run `advise` again") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    schema_version: int
