@@ -7,7 +7,8 @@ Good 1985, "Weight of evidence: a brief survey".
 
 Unanswered questions are not guessed. The odds are the average over `WORLDS` complete sets of answers, drawn from what
 is usual given what is known (`knowledge/usual.toml`); the draw is stratified and always the same, so the same answers
-give the same odds. A vetoed approach has no odds in the worlds where its veto holds.
+give the same odds. A share of the odds (`Model.surprise`) is spread evenly over what is not ruled out, because
+published outcomes often go against what their traits say. A vetoed approach has no odds in the worlds where its veto holds.
 """
 
 from __future__ import annotations
@@ -92,7 +93,9 @@ def odds_by_world(worlds: Worlds, known: Knowledge, *, shifts: Mapping[str, floa
         for approach in veto.against:
             logits[holds, APPROACHES.index(approach)] = -np.inf
     raw = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(raw / raw.sum(axis=1, keepdims=True), dtype=np.float64)
+    open_to_all = np.isfinite(logits) / np.isfinite(logits).sum(axis=1, keepdims=True)
+    surprise = known.model.surprise
+    return np.asarray((1 - surprise) * raw / raw.sum(axis=1, keepdims=True) + surprise * open_to_all, dtype=np.float64)
 
 
 def votes_for(values: Mapping[str, Value], *, knowledge: Knowledge) -> Iterator[Vote]:

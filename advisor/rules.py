@@ -66,6 +66,8 @@ class Model:
     nats_per_point: float
     echo: float
     """Share that a further reason of the same facet and direction counts."""
+    surprise: float
+    """Share of use cases whose outcome is not explained by their traits, 0..1."""
     grades: Mapping[str, float]
     start: Mapping[str, float]
     """Approach -> points before any answer."""
@@ -169,4 +171,5 @@ def _typed(kind: Kind, text: str) -> Value:
 
 
 def _model(raw: dict[str, Any]) -> Model:
-    return Model(raw["nats_per_point"], raw["echo"], raw["grades"], raw["start"], tuple(raw["bands"].items()))
+    bands = tuple(raw["bands"].items())
+    return Model(raw["nats_per_point"], raw["echo"], raw["surprise"], raw["grades"], raw["start"], bands)

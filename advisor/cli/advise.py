@@ -1,0 +1,221 @@
+"""`advise` itself: gather answers, ask for the rest, advise, write."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from advisor.answers import Answers, Session, combine, load_session, parse_set, read_answers_file, save_session
+from advisor.errors import UserError
+from advisor.records import Answer, Source
+
+if TYPE_CHECKING:
+    from advisor.data import DataReading
+    from advisor.interview import Outcome
+    from advisor.records import Advice
+
+SESSION_FILE = "advise-session.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says."""
+
+    answers_file: Path | None = None
+    pairs: tuple[str, ...] = ()
+    data: Path | None = None
+    session: Path | None = None
+    new: bool = False
+    out: Path | None = None
+    title: str | None = None
+    prices_file: Path | None = None
+    everything: bool = False
+    ask: bool = True
+    """Whether questions may be put, if there is a terminal."""
+    as_json: bool = False
+
+
+def run(options: Options) -> None:
+    """Advise. Raises UserError."""
+    out = Console(stderr=options.as_json, highlight=False)
+    asking = options.ask and sys.stdin.isatty() and sys.stdout.isatty()
+    given = _given(options)
+    reading = _reading(options.data, out)
+    earlier = _earlier(options, out, asking=asking)
+    start = combine(given, earlier.answers, reading.answers if reading else ())
+    if not asking and not start.answers:
+        raise UserError(
+            "there is no terminal to ask at and no answer was given; pass --answers FILE, --set key=value or "
+            "--data DIR (`advise questions` lists all keys and values)"
+        )
+    outcome = _interview(start, options, earlier, out) if asking else None
+    if outcome and outcome.quit:
+        out.print(f"Kept in {_session_path(options)}; the same command goes on from there.", markup=False)
+        return
+    _finish(start, outcome, options=options, reading=reading)
+
+
+def _finish(start: Answers, outcome: Outcome | None, *, options: Options, reading: DataReading | None) -> None:
+    answers, out = outcome.answers if outcome else start, Console(stderr=options.as_json, highlight=False)
+    from advisor import api
+    from advisor.costs import read_prices
+    from advisor.experience import past_verdicts
+
+    context = api.Context(
+        title=options.title or (options.data.resolve().name if options.data else "Use case"),
+        asked=outcome.asked if outcome else 0,
+        stopped_because=outcome.because if outcome else "nothing was asked; the advice rests on the answers given",
+        past=past_verdicts(),
+        prices=read_prices(options.prices_file),
+        arms=_runnable(reading) if reading else None,
+    )
+    advice = api.advise(answers, context=context)
+    _show_overruled(out, answers)
+    if options.as_json:
+        import msgspec
+
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(advice), indent=1).decode() + "\n")
+    else:
+        from advisor.render.terminal import show_advice
+
+        show_advice(out, advice)
+    if not options.as_json or options.out or options.data:
+        _write(advice, options.out or options.data or Path(), out)
+    if options.data:
+        _put_on_trial(advice, options.data, out)
+
+
+def _given(options: Options) -> tuple[Answer, ...]:
+    """Answers of the file and of the flags; problems of both at once."""
+    from advisor.errors import AnswerProblems
+
+    problems: list[str] = []
+    answers: list[Answer] = []
+    for read in (
+        lambda: read_answers_file(options.answers_file) if options.answers_file else (),
+        lambda: parse_set(options.pairs),
+    ):
+        try:
+            answers += read()
+        except AnswerProblems as found:
+            problems += found.problems
+    if problems:
+        raise AnswerProblems(problems)
+    return tuple(answers)
+
+
+def _reading(folder: Path | None, out: Console) -> DataReading | None:
+    if folder is None:
+        return None
+    from advisor.data import measured_answers
+
+    reading = measured_answers(folder)
+    out.print(Text(f"Measured {len(reading.answers)} answers from {folder}.", style="bold"), soft_wrap=True)
+    for warning in reading.warnings[:8]:
+        out.print(Text.assemble(("warning: ", "yellow"), warning), soft_wrap=True)
+    if len(reading.warnings) > 8:
+        out.print(f"... and {len(reading.warnings) - 8} more warnings (bakeoff check lists them).")
+    return reading
+
+
+def _session_path(options: Options) -> Path:
+    return options.session or (options.data or Path()) / SESSION_FILE
+
+
+def _earlier(options: Options, out: Console, *, asking: bool) -> Session:
+    """The session to go on with: at a terminal, or where one was named."""
+    path = _session_path(options)
+    fresh = Session(started=_now(), updated=_now(), title=options.title or "", answers=())
+    if not path.exists() or not (asking or options.session):
+        return fresh
+    if options.new:
+        from advisor.api import keep_older
+
+        out.print(f"The earlier session is kept as {keep_older(path)}.", markup=False, soft_wrap=True)
+        return fresh
+    session = load_session(path)
+    text = f"Going on with {len(session.answers)} answers of {session.updated[:16].replace('T', ' ')} (UTC) from {path}"
+    out.print(f"{text}; --new begins afresh.", markup=False, soft_wrap=True)
+    return session
+
+
+def _interview(start: Answers, options: Options, earlier: Session, out: Console) -> Outcome:
+    from advisor.cli.prompter import TerminalPrompter
+    from advisor.interview import interview
+
+    path = _session_path(options)
+
+    def keep(answers: Answers) -> None:
+        said = tuple(one for one in answers.answers if one.source is not Source.DATA)
+        save_session(path, Session(earlier.started, _now(), options.title or earlier.title, said))
+
+    return interview(start, TerminalPrompter(out), keep=keep, everything=options.everything)
+
+
+def _show_overruled(out: Console, answers: Answers) -> None:
+    from advisor.render import words
+
+    for one in answers.overruled:
+        if one.source in (Source.FILE, Source.FLAG):
+            stands = answers.get(one.key)
+            text = f"{one.key}: {words.value_text(one.key, one.value)} ({words.source_text(one)}) gives way to "
+            text += (
+                f"{words.value_text(one.key, stands.value)} ({words.source_text(stands)})." if stands else "nothing."
+            )
+            out.print(Text.assemble(("note: ", "yellow"), text), soft_wrap=True)
+
+
+def _runnable(reading: DataReading) -> tuple[str, ...]:
+    """The arms that these data can run."""
+    arms = ["prompt"]
+    if reading.facts.labelled_rows:
+        arms += ["few_shot", "nearest_shots", "lora"]
+    if reading.facts.documents:
+        arms += ["rag"]
+    if reading.facts.documents and reading.facts.labelled_rows:
+        arms += ["rag_lora"]
+    return tuple(arms)
+
+
+def _write(advice: Advice, folder: Path, out: Console) -> None:
+    from advisor import api
+    from advisor.render.chart import cost_chart_svg
+    from advisor.render.markdown import advice_markdown
+    from advisor.render.words import TITLES
+
+    kept = api.write_json(advice, folder / "advice.json")
+    chart = cost_chart_svg(advice.costs, names=TITLES, advised=advice.recommendation.approach)
+    try:
+        (folder / "advice-costs.svg").write_text(chart, encoding="utf-8")
+        (folder / "advice.md").write_text(advice_markdown(advice, chart="advice-costs.svg"), encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"{error.filename} cannot be written ({error.strerror}); name another folder with --out"
+        ) from None
+    out.print()
+    out.print(f"Wrote {folder / 'advice.md'} and {folder / 'advice.json'}.", markup=False, soft_wrap=True)
+    if kept:
+        out.print(f"The earlier advice is kept as {kept}.", markup=False, soft_wrap=True)
+
+
+def _put_on_trial(advice: Advice, folder: Path, out: Console) -> None:
+    """Write the advice into the scenario as something a bake-off can refute."""
+    from advisor.trial import write_hypothesis
+
+    band = advice.recommendation.standing(advice.recommendation.approach).band
+    written = write_hypothesis(folder, advice.hypothesis, band=band, answers=advice.answers)
+    out.print(f"Wrote the advice as a hypothesis into {written.path}.", markup=False, soft_wrap=True)
+    if written.arms_kept:
+        names = ", ".join(written.arms_kept)
+        out.print(f"Its own line `arms` was left as it is ({names}).", markup=False, soft_wrap=True)
+    out.print(f"Next: bakeoff run {folder}", markup=False, soft_wrap=True)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,27 @@
+"""`advise explain`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("advice", type=click.Path(path_type=Path))
+@click.option("--markdown", is_flag=True, help="The whole text as Markdown instead of a screenful.")
+def explain(advice: Path, markdown: bool) -> None:
+    """Say in words what an ADVICE.json holds."""
+    from rich.console import Console
+
+    from advisor.api import read_json
+
+    found = read_json(advice)
+    if markdown:
+        from advisor.render.markdown import advice_markdown
+
+        click.echo(advice_markdown(found), nl=False)
+        return
+    from advisor.render.terminal import show_advice
+
+    show_advice(Console(highlight=False), found)

@@ -1,0 +1,87 @@
+"""How the advisor's numbers and names are written; all renderers use these."""
+
+from __future__ import annotations
+
+from advisor.questionnaire import load_questionnaire, show_value
+from advisor.records import Answer, Flip, Source, Value
+
+TITLES = {
+    "prompting": "Prompting",
+    "few_shot": "Few-shot prompting",
+    "rag": "Retrieval (RAG)",
+    "fine_tuning": "Fine-tuning (LoRA)",
+    "rag_fine_tuning": "Retrieval + fine-tuning",
+}
+"""Approaches as headings and in tables."""
+
+IN_SENTENCE = {
+    "prompting": "prompting",
+    "few_shot": "few-shot prompting",
+    "rag": "retrieval (RAG)",
+    "fine_tuning": "fine-tuning",
+    "rag_fine_tuning": "retrieval with fine-tuning",
+}
+
+SOURCES = {
+    Source.TYPED: "typed",
+    Source.FILE: "file",
+    Source.FLAG: "--set",
+    Source.SESSION: "earlier session",
+    Source.DATA: "measured",
+}
+
+GRADES = {"A": "several measured results", "B": "one or two measured results", "C": "vendor guidance", "D": "reasoning"}
+
+BANDS = {
+    "very likely": "at least 3 in 4",
+    "likely": "between 1 in 2 and 3 in 4",
+    "possible": "between 1 in 4 and 1 in 2",
+    "unlikely": "between 1 in 10 and 1 in 4",
+    "very unlikely": "under 1 in 10",
+    "ruled out": "an absolute reason stands against it",
+}
+"""What each band means: how often advice given with it should turn out right."""
+
+USES = {"now": "now", "later": "later, if needed", "no": "no"}
+
+
+def value_text(key: str, value: Value | None) -> str:
+    """An answer for people."""
+    return show_value(load_questionnaire().question(key), value)
+
+
+def question_text(key: str) -> str:
+    """A question's words."""
+    return load_questionnaire().question(key).text
+
+
+def source_text(answer: Answer) -> str:
+    """Where an answer came from: `measured: 412 rows of train.jsonl`."""
+    name = SOURCES[answer.source]
+    return f"{name}: {answer.note}" if answer.note else name
+
+
+def flip_text(flip: Flip) -> str:
+    """`If "..." were X instead of Y: fine-tuning.`"""
+    question = load_questionnaire().question(flip.key)
+    now = show_value(question, flip.now)
+    was = f" instead of {show_value(question, flip.was)}" if flip.was is not None else " (not answered yet)"
+    return f"{question.text} If the answer were “{now}”{was}: {IN_SENTENCE[flip.to]}."
+
+
+def signed(points: float) -> str:
+    """Points of evidence: `+2.4`, `-0.5`."""
+    return f"{points:+.1f}"
+
+
+def money(amount: float, currency: str) -> str:
+    """Money to two figures, `$12,000`; below 10 with cents, below a cent with four decimals."""
+    sign = {"USD": "$", "EUR": "€", "GBP": "£"}.get(currency, f"{currency} ")
+    if amount == 0:
+        return f"{sign}0"
+    if amount < 0.01:
+        return f"{sign}{amount:.5f}".rstrip("0")
+    if amount < 10:
+        return f"{sign}{amount:.2f}"
+    digits = max(0, len(str(int(amount))) - 2)
+    return f"{sign}{round(amount, -digits):,.0f}"
