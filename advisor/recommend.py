@@ -8,7 +8,8 @@ Good 1985, "Weight of evidence: a brief survey".
 Unanswered questions are not guessed. The odds are the average over `WORLDS` complete sets of answers, drawn from what
 is usual given what is known (`knowledge/usual.toml`); the draw is stratified and always the same, so the same answers
 give the same odds. A share of the odds (`Model.surprise`) is spread evenly over what is not ruled out, because
-published outcomes often go against what their traits say. A vetoed approach has no odds in the worlds where its veto holds.
+published outcomes often go against what their traits say. A vetoed approach has no odds in the worlds where its veto
+holds.
 """
 
 from __future__ import annotations

@@ -12,6 +12,19 @@ SCHEMA_VERSION = 1
 LADDER = ("prompt", "few_shot", "nearest_shots", "rag", "lora", "rag_lora")
 """Arms from the cheapest to run and change to the dearest; breaks ties."""
 
+APPROACHES = ("prompting", "few_shot", "rag", "fine_tuning", "rag_fine_tuning")
+"""What can be advised, cheapest to run and change first."""
+
+APPROACH_OF = {
+    "prompt": "prompting",
+    "few_shot": "few_shot",
+    "nearest_shots": "few_shot",
+    "rag": "rag",
+    "lora": "fine_tuning",
+    "rag_lora": "rag_fine_tuning",
+}
+"""Arm -> the approach that it puts on trial; arms of one's own belong to none."""
+
 CONTROL = "dummy"
 """The arm that always gives the commonest output."""
 
@@ -133,11 +146,30 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Contradiction:
+    """An answer of the questionnaire that the trial's data contradict."""
+
+    key: str
+    said: str | int | bool
+    source: str
+    """Where the answer came from: `typed`, `file`, `flag`, `session` or `data`."""
+    found: str
+    """What was found instead, a sentence with numbers."""
+
+
+@dataclass(frozen=True, slots=True)
 class AdviceRelation:
     """What the verdict says of the advice: `confirmed`, `refuted`, `undecided`, or None where there was none."""
 
     relation: str | None = None
     advised: str | None = None
+    """The advised approach."""
+    reasons: tuple[str, ...] = ()
+    """Why, in sentences."""
+    contradicted: tuple[Contradiction, ...] = ()
+    hypothesis: str = ""
+    date: str = ""
+    """When it was advised, ISO."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,31 @@ class Inference:
 
 
 @dataclass(frozen=True, slots=True)
+class StatedAdvice:
+    """What was advised before the trial: a dated hypothesis that the verdict confirms, refutes or leaves open."""
+
+    date: str
+    """ISO date."""
+    approach: str
+    """One of `records.APPROACHES`."""
+    runner_up: str = ""
+    """Empty: none."""
+    hypothesis: str = ""
+    """The advice as a sentence that can be refuted."""
+    band: str = ""
+    """How sure the advice was, in words."""
+    answers: tuple[tuple[str, str | int | bool], ...] = ()
+    """(key, value) of the questionnaire's answers that it rests on."""
+    sources: tuple[tuple[str, str], ...] = ()
+    """(key, where the answer came from)."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of what can be refuted; the date and the wording of the odds are no part of it."""
+        return hashlib.sha256(f"{self.approach}\n{self.hypothesis}".encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
 class DecisionRule:
     """How the verdict will be reached; fixed, and hashed, before the first prediction."""
 
@@ -133,6 +158,8 @@ class Scenario:
     eval_file: str = "eval.jsonl"
     """Where `cases` were read from, relative to the folder."""
     train_file: str = "train.jsonl"
+    advice: StatedAdvice | None = None
+    """What `advise` wrote into `scenario.toml`; None where nothing was advised."""
     corpus: str = ""
     """Where `documents` were read from; empty = `corpus.jsonl` and `corpus/`, as far as they exist."""
 

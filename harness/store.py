@@ -1,7 +1,7 @@
 """The run folder: written as the run goes, read by everything after it.
 
     run.json           what this run is (its key); written first, never changed
-    scenario.json cases.jsonl rule.json provenance.json plan.json
+    scenario.json cases.jsonl rule.json provenance.json plan.json advice.json (where something was advised)
     recipes/ARM.json   adapters/ARM/   passages.jsonl
     predictions.jsonl  one line a case and arm, appended and flushed batch by batch
     measurements.jsonl latency.jsonl usage.jsonl left_out.json
@@ -42,7 +42,7 @@ from harness.records import (
     Verdict,
     VerdictKind,
 )
-from harness.scenario import Case, DecisionRule
+from harness.scenario import Case, DecisionRule, StatedAdvice
 
 T = TypeVar("T")
 
@@ -171,6 +171,10 @@ class RunFolder:
                 f"{stored.digest[:12]}…, now it is {stored.rule.digest[:12]}…. Put it back, or start another run."
             )
         return stored
+
+    def advice(self) -> StatedAdvice | None:
+        """What was advised before the run, as it was fixed then; None where nothing was."""
+        return self.read("advice.json", StatedAdvice) if self.has("advice.json") else None
 
     def key(self) -> RunKey:
         """What this run is."""

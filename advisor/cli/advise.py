@@ -97,17 +97,22 @@ def _given(options: Options) -> tuple[Answer, ...]:
 
     problems: list[str] = []
     answers: list[Answer] = []
-    for read in (
-        lambda: read_answers_file(options.answers_file) if options.answers_file else (),
-        lambda: parse_set(options.pairs),
-    ):
+    for read in (_from_file, _from_flags):
         try:
-            answers += read()
+            answers += read(options)
         except AnswerProblems as found:
             problems += found.problems
     if problems:
         raise AnswerProblems(problems)
     return tuple(answers)
+
+
+def _from_file(options: Options) -> tuple[Answer, ...]:
+    return read_answers_file(options.answers_file) if options.answers_file else ()
+
+
+def _from_flags(options: Options) -> tuple[Answer, ...]:
+    return parse_set(options.pairs)
 
 
 def _reading(folder: Path | None, out: Console) -> DataReading | None:

@@ -19,6 +19,7 @@ UNDECIDED = ("not_enough_cases", "could_not_compare")
 @click.option("--quick", is_flag=True, help="Fewer settings tried and less tuning: a first, rough answer.")
 @scenario_options
 @click.option("--no-cache", is_flag=True, help="Do not reuse answers of earlier runs.")
+@click.option("--no-remember", is_flag=True, help="Do not keep the verdict for later advice (BAKEOFF_REMEMBER=0).")
 @click.option("--json", "as_json", is_flag=True, help="Print verdict.json on standard output, progress on the other.")
 @click.option("--strict", is_flag=True, help="Exit with 3 where the verdict is undecided.")
 def run(
@@ -26,6 +27,7 @@ def run(
     out: Path | None,
     quick: bool,
     no_cache: bool,
+    no_remember: bool,
     as_json: bool,
     strict: bool,
     **scenario: Unpack[ScenarioOptions],
@@ -44,6 +46,7 @@ def run(
         quick=quick,
         overrides=overrides_from(scenario),
         use_cache=not no_cache,
+        remember=not no_remember,
         command=command_line(),
     )
     screen = console(stderr=as_json)

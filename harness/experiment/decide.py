@@ -55,7 +55,7 @@ ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class _Evidence:
+class Evidence:
     """Scores and comparisons on the rule's metric, looked up by arm."""
 
     scores: dict[str, ArmScore]
@@ -71,6 +71,7 @@ class _Evidence:
 
     @property
     def cases(self) -> int:
+        """Cases that were answered or tried."""
         return max((score.n for score in self.scores.values()), default=0)
 
     @property
@@ -80,6 +81,7 @@ class _Evidence:
         return min([self.cases, *groups])
 
     def between(self, first: str, second: str) -> Comparison | None:
+        """Their comparison seen from `first`; None where they were not compared."""
         pair = {first, second}
         found = next((one for one in self.comparisons if {one.first, one.second} == pair), None)
         return None if found is None else seen_from(found, first)
@@ -90,14 +92,17 @@ class _Evidence:
         return found is not None and found.p_adjusted < self.rule.alpha and found.difference > 0
 
     def leads_by_margin(self, first: str, second: str) -> bool:
+        """Whether the difference seen reaches the margin, by chance or not."""
         found = self.between(first, second)
         return found is not None and found.difference >= self.rule.margin - ROUNDING
 
     def beats(self, first: str, second: str) -> bool:
+        """Significantly better, and by the margin or the cheaper of the two."""
         worthwhile = self.leads_by_margin(first, second) or self.is_cheaper(first, second)
         return worthwhile and self.is_better(first, second)
 
     def is_cheaper(self, first: str, second: str) -> bool:
+        """By the ladder, unless one request costs less than half of the other's."""
         costs = [self.costs.get(arm) for arm in (first, second)]
         if costs[0] is not None and costs[1] is not None:
             one, other = request_cost(costs[0]), request_cost(costs[1])
@@ -118,7 +123,12 @@ class _Evidence:
         found = self.between(first, second)
         return found is not None and found.high_equivalence <= self.rule.margin + ROUNDING
 
+    def shown_below_target(self, arm: str) -> bool:
+        """Whether the whole interval of its score lies below the target."""
+        return self.rule.target is not None and self.scores[arm].high < self.rule.target
+
     def reaches_target(self, arm: str) -> bool:
+        """Whether its mean does; True where there is no target."""
         return self.rule.target is None or self.scores[arm].value >= self.rule.target - ROUNDING
 
 
@@ -145,8 +155,7 @@ def decide(
     """
     own = sorted((score for score in scores if score.metric == rule.metric), key=lambda one: -_or_lowest(one.value))
     compared = tuple(one for one in comparisons if one.metric == rule.metric)
-    known = {score.arm: score for score in own if not math.isnan(score.value)}
-    outcome = _outcome(_Evidence(known, compared, rule, {cost.arm: cost for cost in costs}))
+    outcome = _outcome(evidence_for(own, compared, rule=rule, costs=costs))
     verdict = Verdict(
         kind=outcome.kind,
         arm=outcome.arm,
@@ -163,13 +172,21 @@ def decide(
     return replace(verdict, sentences=sentences_for(verdict, outcome.reason, rule=rule))
 
 
+def evidence_for(
+    scores: Sequence[ArmScore], comparisons: Sequence[Comparison], *, rule: DecisionRule, costs: Sequence[Cost] = ()
+) -> Evidence:
+    """Scores (best first) and comparisons on the rule's metric, made ready to be asked."""
+    known = {score.arm: score for score in scores if not math.isnan(score.value)}
+    return Evidence(known, tuple(comparisons), rule, {cost.arm: cost for cost in costs})
+
+
 def request_cost(cost: Cost) -> float:
     """What one request costs, in tokens read: prompt, weighted output and its part of the training."""
     training = TRAINING_TOKEN_WEIGHT * cost.train_tokens / REQUESTS_PER_TRAINING
     return cost.tokens_in + OUTPUT_TOKEN_WEIGHT * cost.tokens_out + training
 
 
-def _outcome(evidence: _Evidence) -> _Outcome:
+def _outcome(evidence: Evidence) -> _Outcome:
     candidates = evidence.candidates
     if not candidates:
         return _Outcome(VerdictKind.COULD_NOT_COMPARE, Reason.NO_ANSWERS)
@@ -186,7 +203,7 @@ def _outcome(evidence: _Evidence) -> _Outcome:
     return _choose(evidence, tuple(arm for arm in useful if evidence.reaches_target(arm)))
 
 
-def _single(evidence: _Evidence, arm: str) -> _Outcome:
+def _single(evidence: Evidence, arm: str) -> _Outcome:
     """One arm: it can be found useless, but not the best."""
     if evidence.independent >= evidence.rule.fewest_cases:
         if not evidence.reaches_target(arm):
@@ -196,14 +213,14 @@ def _single(evidence: _Evidence, arm: str) -> _Outcome:
     return _Outcome(VerdictKind.COULD_NOT_COMPARE, Reason.ONE_ARM)
 
 
-def _useful(evidence: _Evidence) -> tuple[str, ...]:
+def _useful(evidence: Evidence) -> tuple[str, ...]:
     """Candidates significantly better than the control, best first; all of them where no control took part."""
     if CONTROL not in evidence.scores:
         return evidence.candidates
     return tuple(arm for arm in evidence.candidates if evidence.is_better(arm, CONTROL))
 
 
-def _without_lead(evidence: _Evidence) -> _Outcome:
+def _without_lead(evidence: Evidence) -> _Outcome:
     """No candidate is significantly better than the control: because none is, or for want of cases?"""
     leading = tuple(arm for arm in evidence.candidates if evidence.leads_by_margin(arm, CONTROL))
     if not leading:
@@ -212,7 +229,7 @@ def _without_lead(evidence: _Evidence) -> _Outcome:
     return _Outcome(VerdictKind.NOT_ENOUGH_CASES, Reason.UNSURE_LEAD, tied=leading, cases_needed=needed)
 
 
-def _choose(evidence: _Evidence, eligible: tuple[str, ...]) -> _Outcome:
+def _choose(evidence: Evidence, eligible: tuple[str, ...]) -> _Outcome:
     """Among useful arms (best first) that reach the target, if there is one."""
     best = eligible[0]
     tied = tuple(arm for arm in evidence.candidates if arm == best or not evidence.beats(best, arm))
@@ -227,13 +244,13 @@ def _choose(evidence: _Evidence, eligible: tuple[str, ...]) -> _Outcome:
     return _Outcome(VerdictKind.NOT_ENOUGH_CASES, Reason.OPEN_GAP, tied=tied, cases_needed=needed)
 
 
-def _cases_to_settle(evidence: _Evidence, gaps: Sequence[Comparison | None]) -> int:
+def _cases_to_settle(evidence: Evidence, gaps: Sequence[Comparison | None]) -> int:
     """Cases in all that would settle every gap with 80 % power, if the differences seen are the true ones."""
     needed = max(_cases_for_gap(gap, evidence) if gap is not None else MOST_CASES for gap in gaps)
     return _rounded_up(max(needed, evidence.cases + 1))
 
 
-def _cases_for_gap(gap: Comparison, evidence: _Evidence) -> int:
+def _cases_for_gap(gap: Comparison, evidence: Evidence) -> int:
     """Whichever takes fewer cases: to show a worthwhile lead, or to show that there is none.
 
     The sd of the paired differences is read back from the interval's width, so that groups count as what they tell.

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from harness.errors import RunFolderError
+from harness.experiment.advice import relation_of
 from harness.experiment.compare import compare_arms
+from harness.experiment.contradictions import FACTS_METRIC, Trial, contradictions
 from harness.experiment.decide import decide
 from harness.experiment.score import arm_scores, score_cases
 from harness.records import (
     CONTROL,
+    AdviceRelation,
     ArmScore,
     CaseScore,
     Comparison,
@@ -108,9 +112,24 @@ def finish(folder: RunFolder) -> Verdict:
         left_out=folder.left_out(),
         costs=costs(folder),
     )
+    verdict = replace(verdict, advice=_advice(folder, verdict, case_scores=case_scores, scores=scores))
     folder.write("scores.json", scores)
     folder.write_verdict(verdict)
     return verdict
+
+
+def _advice(
+    folder: RunFolder, verdict: Verdict, *, case_scores: Sequence[CaseScore], scores: tuple[ArmScore, ...]
+) -> AdviceRelation:
+    """What the verdict says of the advice, and which answers behind it the trial contradicts."""
+    advice, measured = folder.advice(), costs(folder)
+    relation = relation_of(verdict, advice, rule=folder.rule().rule, costs=measured)
+    if advice is None:
+        return relation
+    has_facts = any(score.metric == FACTS_METRIC for score in scores)
+    facts = compared(folder, case_scores, metric=FACTS_METRIC) if has_facts else ()
+    trial = Trial(folder.scenario(), verdict, facts, scores, measured)
+    return replace(relation, contradicted=contradictions(advice, trial))
 
 
 def unanswered(folder: RunFolder) -> int:

@@ -35,6 +35,8 @@ def run_key(ready: Prepared, options: RunOptions) -> RunKey:
         "model": ready.engine.identity.digest,
         "embedder": ready.embedder.digest if ready.embedder else "",
     }
+    if scenario.advice:
+        parts["advice"] = scenario.advice.digest
     return RunKey(_digest(parts), parts, scenario.name, provenance.now())
 
 
@@ -90,6 +92,8 @@ def begin(folder: RunFolder, key: RunKey, ready: Prepared) -> None:
         folder.write("rule.json", StoredRule(rule, rule.digest))
     if not folder.has("cases.jsonl"):
         folder.write_lines("cases.jsonl", ready.scenario.cases)
+    if ready.scenario.advice and not folder.has("advice.json"):
+        folder.write("advice.json", ready.scenario.advice)
     if not folder.has("plan.json"):
         folder.write("plan.json", ready.plan)
 

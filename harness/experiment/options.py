@@ -21,6 +21,8 @@ class RunOptions:
     overrides: Overrides = field(default=NO_OVERRIDES)
     use_cache: bool = True
     """Reuse answers from earlier runs where everything that determines them is the same."""
+    remember: bool = True
+    """Keep the verdict, as numbers, in the user's data directory (`harness.experiment.remember`)."""
     command: str = ""
 
 

@@ -14,6 +14,7 @@ from harness.arms.registry import arm, registered
 from harness.engines.answering import answer_cases
 from harness.engines.local import Engine, LocalEngine
 from harness.errors import RunFolderError, UserError
+from harness.experiment import remember
 from harness.experiment.finish import finish, unanswered
 from harness.experiment.folder import begin, folder_for, run_key
 from harness.experiment.latency import latency_cases, timed_arm
@@ -99,6 +100,15 @@ def run(
 
 def run_prepared(ready: Prepared, *, options: RunOptions, watcher: Watcher) -> Finished:
     """Run what `prepare` made ready."""
+    finished = _run_in_folder(ready, options=options, watcher=watcher)
+    if options.remember and remember.wanted():
+        trouble = remember.remember(finished.folder)
+        if trouble:
+            watcher.note(trouble)
+    return finished
+
+
+def _run_in_folder(ready: Prepared, *, options: RunOptions, watcher: Watcher) -> Finished:
     key = run_key(ready, options)
     folder = folder_for(key, ready.scenario, options)
     if folder.path.exists() and not folder.path.is_dir():

@@ -193,6 +193,7 @@ def _scenario(files: _Files, settings: Settings, *, settled: Settled, warnings: 
         eval_file=files.eval_file,
         train_file=files.train_file,
         corpus=settings.files.corpus or "",
+        advice=settings.advice,
     )
 
 

@@ -6,7 +6,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,12 +14,13 @@ import msgspec
 
 from harness.jsonl import encoding_fault
 from harness.records import CONTROL, LADDER
-from harness.scenario import Kind, Problem
+from harness.scenario import Kind, Problem, StatedAdvice
+from harness.scenario_file.advice import read_advice
 
 KNOWN_ARMS = (CONTROL, *LADDER)
 _TABLES = ("rule", "files")
 RESERVED = ("advice", "experiments")
-"""Tables for the advisor and for later versions: accepted and not read here."""
+"""Tables that are read elsewhere (`scenario_file.advice`) or by later versions."""
 
 Check = Callable[[object], str | None]
 """Says what is wrong with a value (without its name), or None."""
@@ -65,6 +66,7 @@ class Settings:
     embedder: str | None = None
     rule: RuleSettings = RuleSettings()
     files: FileSettings = FileSettings()
+    advice: StatedAdvice | None = None
 
 
 def read_settings(path: Path, *, known_arms: Iterable[str] = KNOWN_ARMS) -> tuple[Settings, tuple[Problem, ...]]:
@@ -80,10 +82,13 @@ def read_settings(path: Path, *, known_arms: Iterable[str] = KNOWN_ARMS) -> tupl
         return Settings(), (Problem("error", str(error), path.name),)
     checks = _checks(tuple(known_arms))
     faults = list(_faults(values, checks=checks))
+    advice, wrong = read_advice(values.get("advice"))
+    faults += [_Fault("advice", key, message) for key, message in wrong]
     problems = [
         Problem("error", fault.message, path.name, line_of(text, fault.key, table=fault.table)) for fault in faults
     ]
-    return _settings(values, checks=checks, wrong={(fault.table, fault.key) for fault in faults}), tuple(problems)
+    settings = _settings(values, checks=checks, wrong={(fault.table, fault.key) for fault in faults})
+    return replace(settings, advice=advice), tuple(problems)
 
 
 def line_of(text: str, key: str, *, table: str = "") -> int | None:

@@ -18,7 +18,9 @@ _HEAD = """\
 
 def write_scenario_file(scenario: Scenario, path: Path) -> None:
     """Write the scenario's settings to `path`, replacing what is there. Raises OSError."""
-    path.write_text("\n".join([_HEAD, *_top(scenario), *_rule(scenario), *_files(scenario)]), encoding="utf-8")
+    path.write_text(
+        "\n".join([_HEAD, *_top(scenario), *_rule(scenario), *_files(scenario), *_advice(scenario)]), encoding="utf-8"
+    )
 
 
 def _top(scenario: Scenario) -> Iterator[str]:
@@ -61,6 +63,17 @@ def _files(scenario: Scenario) -> Iterator[str]:
     named = {key: name for key, name in files.items() if name != usual[key]}
     if named:
         yield "[files]\n# Relative to this file.\n" + tomli_w.dumps(named)
+
+
+def _advice(scenario: Scenario) -> Iterator[str]:
+    """What was advised stays in the file."""
+    advice = scenario.advice
+    if advice:
+        said = {"date": advice.date, "approach": advice.approach, "runner_up": advice.runner_up}
+        said |= {"hypothesis": advice.hypothesis, "band": advice.band}
+        known = {key: value for key, value in said.items() if value}
+        tables = {"answers": dict(advice.answers), "sources": dict(advice.sources)}
+        yield tomli_w.dumps({"advice": known | {name: table for name, table in tables.items() if table}})
 
 
 def _line(key: str, value: object, comment: str) -> str:

@@ -1,0 +1,141 @@
+"""What a verdict says of the advice that was given before it, in words that a client can hold us to.
+
+Arms belong to approaches (`records.APPROACH_OF`); the advice is on an approach.
+
+CONFIRMED  1. the verdict is `winner` or `tie` and the arm that it recommends is of the advised approach; or
+           2. an arm of the advised approach beats every arm of every other approach and is significantly better than
+              the control, and reaches the target where there is one. (Two arms of one approach may then still be open
+              between themselves.)
+REFUTED    1. some arm of another approach beats every advised arm that took part; or
+           2. the verdict is `winner` or `tie` and recommends an arm of another approach; or
+           3. every advised arm is shown to be no better than the control by the margin; or
+           4. every advised arm is shown to miss the target.
+UNDECIDED  otherwise, and always where no advised arm took part or there are fewer cases than the rule asks for.
+
+*Beats* is the decision rule's: significantly better (Holm-adjusted over all pairs), and by the margin or the cheaper of
+the two. A comparison that could not be computed neither confirms nor refutes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from harness.experiment.decide import Evidence, evidence_for
+from harness.experiment.wording import name_of
+from harness.records import APPROACH_OF, CONTROL, AdviceRelation, Cost, Verdict, VerdictKind
+from harness.scenario import DecisionRule, StatedAdvice
+
+APPROACH_NAMES = {
+    "prompting": "prompting",
+    "few_shot": "few-shot prompting",
+    "rag": "retrieval (RAG)",
+    "fine_tuning": "fine-tuning",
+    "rag_fine_tuning": "retrieval with fine-tuning",
+}
+"""Approaches inside a sentence."""
+
+
+def relation_of(
+    verdict: Verdict, advice: StatedAdvice | None, *, rule: DecisionRule, costs: Sequence[Cost] = ()
+) -> AdviceRelation:
+    """Confirmed, refuted or undecided, and why; the empty relation where nothing was advised."""
+    if advice is None:
+        return AdviceRelation()
+    evidence = evidence_for(verdict.scores, verdict.comparisons, rule=rule, costs=costs)
+    relation, reasons = _relation(verdict, advice.approach, evidence)
+    return AdviceRelation(
+        relation=relation,
+        advised=advice.approach,
+        reasons=tuple(reasons),
+        hypothesis=advice.hypothesis,
+        date=advice.date,
+    )
+
+
+def _relation(verdict: Verdict, approach: str, evidence: Evidence) -> tuple[str, list[str]]:
+    mine = [arm for arm in evidence.candidates if APPROACH_OF.get(arm) == approach]
+    others = [arm for arm in evidence.candidates if APPROACH_OF.get(arm) != approach]
+    if not mine:
+        return "undecided", [_not_tried(verdict, approach)]
+    fewest = evidence.rule.fewest_cases
+    if evidence.independent < fewest:
+        return "undecided", [f"There are {evidence.independent} independent cases; the rule asks for {fewest}."]
+    confirmed = list(_confirming(verdict, evidence, mine, others))
+    if confirmed:
+        return "confirmed", confirmed
+    refuted = list(_refuting(verdict, evidence, mine, others))
+    return ("refuted", refuted) if refuted else ("undecided", list(_open(verdict, evidence, mine, others)))
+
+
+def _recommended(verdict: Verdict) -> str | None:
+    return verdict.arm if verdict.kind in (VerdictKind.WINNER, VerdictKind.TIE) else None
+
+
+def _confirming(verdict: Verdict, evidence: Evidence, mine: list[str], others: list[str]) -> Iterator[str]:
+    arm = _recommended(verdict)
+    if arm in mine:
+        yield f"The verdict recommends {name_of(arm)}, an arm of the advised approach."
+        return
+    for one in mine:
+        beats_all = others and all(evidence.beats(one, other) for other in others)
+        above_control = CONTROL not in evidence.scores or evidence.is_better(one, CONTROL)
+        if beats_all and above_control and evidence.reaches_target(one):
+            yield f"{_start(name_of(one))} beats every arm of every other approach, beyond chance."
+            return
+
+
+def _refuting(verdict: Verdict, evidence: Evidence, mine: list[str], others: list[str]) -> Iterator[str]:
+    for other in others:
+        if all(evidence.beats(other, one) for one in mine):
+            yield f"{_start(name_of(other))} beats {_all(mine)}, beyond chance: {_leads(evidence, other, mine)}."
+            break
+    arm = _recommended(verdict)
+    if arm is not None and arm in others:
+        how = (
+            "wins" if verdict.kind is VerdictKind.WINNER else "is no worse by the margin, and is the cheapest such arm"
+        )
+        yield f"The verdict recommends {name_of(arm)}, of another approach: it {how}."
+    if CONTROL in evidence.scores and all(evidence.is_no_better_by_margin(one, CONTROL) for one in mine):
+        yield f"{_start(_all(mine))} is shown to be no better, by the margin, than always giving the commonest answer."
+    if all(evidence.shown_below_target(one) for one in mine):
+        yield f"{_start(_all(mine))} misses the target, with the whole interval below it."
+
+
+def _open(verdict: Verdict, evidence: Evidence, mine: list[str], others: list[str]) -> Iterator[str]:
+    best = mine[0]
+    rivals = [other for other in others if not evidence.beats(best, other)]
+    if CONTROL in evidence.scores and not evidence.is_better(best, CONTROL):
+        yield f"{_start(name_of(best))} is not shown to be better than always giving the commonest answer."
+    elif rivals:
+        yield f"These cases do not settle {name_of(best)} against {_all(rivals)}."
+    elif not evidence.reaches_target(best):
+        yield f"{_start(name_of(best))} leads, but does not reach the target."
+    else:
+        yield "There was no arm of another approach to compare with."
+    if verdict.cases_needed:
+        yield f"About {verdict.cases_needed:,} cases in all may settle it."
+
+
+def _not_tried(verdict: Verdict, approach: str) -> str:
+    name = APPROACH_NAMES.get(approach, approach)
+    why = [f"{name_of(left.arm)}: {left.reason}" for left in verdict.left_out if APPROACH_OF.get(left.arm) == approach]
+    failed = [score.arm for score in verdict.scores if APPROACH_OF.get(score.arm) == approach]
+    if why:
+        return f"The advised approach, {name}, did not take part ({'; '.join(why)})."
+    if failed:
+        return f"The advised approach, {name}, failed on every case."
+    return f"The advised approach, {name}, was not among the arms of this run."
+
+
+def _leads(evidence: Evidence, other: str, mine: list[str]) -> str:
+    found = [(one, evidence.between(other, one)) for one in mine]
+    return ", ".join(f"{100 * gap.difference:.0f} points ahead of {name_of(one)}" for one, gap in found if gap)
+
+
+def _all(arms: Sequence[str]) -> str:
+    names = [name_of(arm) for arm in arms]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _start(text: str) -> str:
+    return text[:1].upper() + text[1:]
