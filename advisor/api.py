@@ -21,18 +21,18 @@ from advisor.costs import Prices, cost_of, read_prices
 from advisor.errors import UserError
 from advisor.experience import PastVerdict, experience
 from advisor.recommend import recommend
-from advisor.records import APPROACHES, ARMS_OF, SCHEMA_VERSION, Advice, Hypothesis, Recommendation, Value
+from advisor.records import (
+    APPROACH_NAMES,
+    APPROACHES,
+    ARMS_OF,
+    SCHEMA_VERSION,
+    Advice,
+    Hypothesis,
+    Recommendation,
+    Value,
+)
 from advisor.rules import load_knowledge
 from advisor.sensitivity import sensitivity
-
-NAMES = {
-    "prompting": "prompting",
-    "few_shot": "few-shot prompting",
-    "rag": "retrieval (RAG)",
-    "fine_tuning": "fine-tuning",
-    "rag_fine_tuning": "retrieval with fine-tuning",
-}
-"""Approaches as they are called inside a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def arms_worth_running(
 
 def hypothesis(found: Recommendation, *, date: str, arms: tuple[str, ...]) -> Hypothesis:
     """The advice as a sentence that a bake-off can refute."""
-    name = NAMES[found.approach]
+    name = APPROACH_NAMES[found.approach]
     cheaper = APPROACHES[: APPROACHES.index(found.approach)]
     rest = "no other approach is better by the margin of the decision rule"
     if cheaper:

@@ -13,6 +13,15 @@ SCHEMA_VERSION = 1
 APPROACHES = ("prompting", "few_shot", "rag", "fine_tuning", "rag_fine_tuning")
 """Cheapest to run and change first; breaks ties."""
 
+APPROACH_NAMES = {
+    "prompting": "prompting",
+    "few_shot": "few-shot prompting",
+    "rag": "retrieval (RAG)",
+    "fine_tuning": "fine-tuning",
+    "rag_fine_tuning": "retrieval with fine-tuning",
+}
+"""Approaches as they are called inside a sentence."""
+
 ARMS_OF = {
     "prompting": ("prompt",),
     "few_shot": ("few_shot", "nearest_shots"),

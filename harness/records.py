@@ -15,6 +15,15 @@ LADDER = ("prompt", "few_shot", "nearest_shots", "rag", "lora", "rag_lora")
 APPROACHES = ("prompting", "few_shot", "rag", "fine_tuning", "rag_fine_tuning")
 """What can be advised, cheapest to run and change first."""
 
+APPROACH_NAMES = {
+    "prompting": "prompting",
+    "few_shot": "few-shot prompting",
+    "rag": "retrieval (RAG)",
+    "fine_tuning": "fine-tuning",
+    "rag_fine_tuning": "retrieval with fine-tuning",
+}
+"""Approaches as they are called inside a sentence."""
+
 APPROACH_OF = {
     "prompt": "prompting",
     "few_shot": "few_shot",

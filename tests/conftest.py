@@ -17,6 +17,7 @@ def pytest_configure():
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["BAKEOFF_CACHE"] = str(_session_cache())
+    os.environ["BAKEOFF_DATA_DIR"] = str(Path(os.environ["BAKEOFF_CACHE"]) / "data")  # never the user's verdicts
     # The same examples every time, and no clock: a busy machine is no failure.
     hypothesis.settings.register_profile("tests", derandomize=True, deadline=None)
     hypothesis.settings.load_profile("tests")

@@ -77,18 +77,27 @@ def _finish(start: Answers, outcome: Outcome | None, *, options: Options, readin
     )
     advice = api.advise(answers, context=context)
     _show_overruled(out, answers)
+    said: list[str] = []
+    if not options.as_json or options.out or options.data:
+        said += _write(advice, options.out or options.data or Path())
+    if options.data:
+        said += _put_on_trial(advice, options.data)
+    _show(advice, options, out)
+    for line in said:
+        out.print(line, markup=False, soft_wrap=True)
+
+
+def _show(advice: Advice, options: Options, out: Console) -> None:
+    """Shown last: what is written is safe then, whatever becomes of the terminal."""
     if options.as_json:
         import msgspec
 
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(advice), indent=1).decode() + "\n")
-    else:
-        from advisor.render.terminal import show_advice
+        return
+    from advisor.render.terminal import show_advice
 
-        show_advice(out, advice)
-    if not options.as_json or options.out or options.data:
-        _write(advice, options.out or options.data or Path(), out)
-    if options.data:
-        _put_on_trial(advice, options.data, out)
+    show_advice(out, advice)
+    out.print()
 
 
 def _given(options: Options) -> tuple[Answer, ...]:
@@ -188,7 +197,7 @@ def _runnable(reading: DataReading) -> tuple[str, ...]:
     return tuple(arms)
 
 
-def _write(advice: Advice, folder: Path, out: Console) -> None:
+def _write(advice: Advice, folder: Path) -> list[str]:
     from advisor import api
     from advisor.render.chart import cost_chart_svg
     from advisor.render.markdown import advice_markdown
@@ -203,23 +212,19 @@ def _write(advice: Advice, folder: Path, out: Console) -> None:
         raise UserError(
             f"{error.filename} cannot be written ({error.strerror}); name another folder with --out"
         ) from None
-    out.print()
-    out.print(f"Wrote {folder / 'advice.md'} and {folder / 'advice.json'}.", markup=False, soft_wrap=True)
-    if kept:
-        out.print(f"The earlier advice is kept as {kept}.", markup=False, soft_wrap=True)
+    earlier = [f"The earlier advice is kept as {kept}."] if kept else []
+    return [f"Wrote {folder / 'advice.md'} and {folder / 'advice.json'}.", *earlier]
 
 
-def _put_on_trial(advice: Advice, folder: Path, out: Console) -> None:
+def _put_on_trial(advice: Advice, folder: Path) -> list[str]:
     """Write the advice into the scenario as something a bake-off can refute."""
     from advisor.trial import write_hypothesis
 
     band = advice.recommendation.standing(advice.recommendation.approach).band
     written = write_hypothesis(folder, advice.hypothesis, band=band, answers=advice.answers)
-    out.print(f"Wrote the advice as a hypothesis into {written.path}.", markup=False, soft_wrap=True)
-    if written.arms_kept:
-        names = ", ".join(written.arms_kept)
-        out.print(f"Its own line `arms` was left as it is ({names}).", markup=False, soft_wrap=True)
-    out.print(f"Next: bakeoff run {folder}", markup=False, soft_wrap=True)
+    names = ", ".join(written.arms_kept)
+    kept = [f"Its own line `arms` was left as it is ({names})."] if names else []
+    return [f"Wrote the advice as a hypothesis into {written.path}.", *kept, f"Next: bakeoff run {folder}"]
 
 
 def _now() -> str:

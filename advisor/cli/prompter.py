@@ -10,7 +10,7 @@ from rich.text import Text
 
 from advisor.interview import Action, Change, Given, Place, Reply
 from advisor.questionnaire import Question, load_questionnaire, parse_value, printable
-from advisor.records import Conflict
+from advisor.records import APPROACH_NAMES, Conflict
 from advisor.render import words
 
 COMMANDS = "? help, d don't know, b back, c change an answer, s advice now, q quit"
@@ -81,7 +81,7 @@ class TerminalPrompter:
             self._out.print("Type k or m.")
 
     def _put(self, question: Question, place: Place) -> None:
-        so_far = "" if place.number == 1 else f"so far: {words.IN_SENTENCE[place.leading]} ({place.band})"
+        so_far = "" if place.number == 1 else f"so far: {APPROACH_NAMES[place.leading]} ({place.band})"
         self._out.print()
         self._out.print(Text.assemble((f"Question {place.number} · {question.topic}   ", "bold cyan"), (so_far, "dim")))
         self._out.print(Text(question.text, style="bold"))

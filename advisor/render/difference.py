@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from advisor.records import Advice, Answer
+from advisor.records import APPROACH_NAMES, Advice, Answer
 from advisor.render import words
 
 
@@ -20,7 +20,7 @@ def difference_lines(first: Advice, second: Advice) -> Iterator[str]:
 def _advised(first: Advice, second: Advice) -> Iterator[str]:
     was, now = first.recommendation.approach, second.recommendation.approach
     if was != now:
-        yield f"Advice: {words.IN_SENTENCE[was]} -> {words.IN_SENTENCE[now]}"
+        yield f"Advice: {APPROACH_NAMES[was]} -> {APPROACH_NAMES[now]}"
 
 
 def _answers(first: Advice, second: Advice) -> Iterator[str]:
@@ -43,7 +43,7 @@ def _odds(first: Advice, second: Advice) -> Iterator[str]:
     for one in first.recommendation.standings:
         now = second.recommendation.standing(one.approach)
         if one.band != now.band:
-            yield f"Odds of {words.IN_SENTENCE[one.approach]}: {one.band} -> {now.band}"
+            yield f"Odds of {APPROACH_NAMES[one.approach]}: {one.band} -> {now.band}"
 
 
 def _reasons(first: Advice, second: Advice) -> Iterator[str]:
@@ -56,4 +56,4 @@ def _reasons(first: Advice, second: Advice) -> Iterator[str]:
                 if rule not in other:
                     vote = gained[rule]
                     side = "for" if vote.weight > 0 else "against"
-                    yield f"{word} {side} {words.IN_SENTENCE[approach]}: {vote.reason}"
+                    yield f"{word} {side} {APPROACH_NAMES[approach]}: {vote.reason}"

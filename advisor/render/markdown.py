@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from advisor.records import APPROACHES, Advice, Standing, Vote
+from advisor.records import APPROACH_NAMES, APPROACHES, Advice, Standing, Vote
 from advisor.render import words
 from advisor.rules import load_knowledge
 
@@ -50,10 +50,10 @@ def _head(advice: Advice) -> Iterator[str]:
     best = advice.recommendation.standing(advice.recommendation.approach)
     yield f"# {escaped(advice.title)}: {words.TITLES[best.approach]}"
     yield ""
-    yield f"**Advice: {words.IN_SENTENCE[best.approach]}** ({best.band}: {words.BANDS[best.band]})."
+    yield f"**Advice: {APPROACH_NAMES[best.approach]}** ({best.band}: {words.BANDS[best.band]})."
     if advice.recommendation.runner_up:
         second = advice.recommendation.standing(advice.recommendation.runner_up)
-        yield f"Runner-up: {words.IN_SENTENCE[second.approach]} ({second.band})."
+        yield f"Runner-up: {APPROACH_NAMES[second.approach]} ({second.band})."
     yield ""
     yield f"Given {advice.created[:10]}, after {advice.asked} questions; {escaped(advice.stopped_because)}."
     if advice.experience.sentence:

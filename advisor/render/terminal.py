@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from advisor.records import Advice, Vote
+from advisor.records import APPROACH_NAMES, Advice, Standing, Vote
 from advisor.render import words
 
 MOST = 3
@@ -49,7 +49,7 @@ def _headline(out: Console, advice: Advice) -> None:
     out.print(Text(f"{best.band.capitalize()} to be the right one ({words.BANDS[best.band]})."))
     if found.runner_up:
         second = found.standing(found.runner_up)
-        out.print(Text(f"Runner-up: {words.IN_SENTENCE[second.approach]} ({second.band})."))
+        out.print(Text(f"Runner-up: {APPROACH_NAMES[second.approach]} ({second.band})."))
     out.print(Text(f"{advice.stopped_because[:1].upper()}{advice.stopped_because[1:]}.", style="dim"))
     if advice.experience.verdicts:
         out.print(Text(advice.experience.sentence))
@@ -61,19 +61,25 @@ def _ranking(out: Console, advice: Advice) -> None:
     table.add_column("Odds", no_wrap=True)
     table.add_column("Strongest reason")
     for one in advice.recommendation.standings:
-        if one.vetoes:
-            reason = one.vetoes[0].reason
-        else:
-            wanted = one.votes if one.approach != advice.recommendation.approach else _side(one.votes, 1)
-            reason = wanted[0].reason if wanted else "nothing answered speaks for or against it"
+        reason = _strongest(one, advised=one.approach == advice.recommendation.approach)
         style = "bold" if one.approach == advice.recommendation.approach else ""
         table.add_row(Text(words.TITLES[one.approach], style=style), Text(one.band, style=style), Text(reason))
     out.print(table)
 
 
+def _strongest(standing: Standing, *, advised: bool) -> str:
+    """The reason that counted most: for the advised approach the strongest for it, for others of either kind."""
+    if standing.vetoes:
+        return standing.vetoes[0].reason
+    votes = _side(standing.votes, 1) if advised else list(standing.votes)
+    if not votes:
+        return "Nothing that was answered speaks for or against it."
+    return f"{'for' if votes[0].weight > 0 else 'against'}: {votes[0].reason}"
+
+
 def _reasons(out: Console, advice: Advice) -> None:
     best = advice.recommendation.standing(advice.recommendation.approach)
-    heading(out, f"Why {words.IN_SENTENCE[best.approach]}")
+    heading(out, f"Why {APPROACH_NAMES[best.approach]}")
     for word, side in (("for", 1), ("against", -1)):
         for vote in _side(best.votes, side)[:MOST]:
             bullet(out, Text.assemble(f"{word} ({words.signed(vote.weight)}): {vote.reason} ", (_cited(vote), "dim")))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from advisor.questionnaire import load_questionnaire, show_value
-from advisor.records import Answer, Flip, Source, Value
+from advisor.records import APPROACH_NAMES, Answer, Flip, Source, Value
 
 TITLES = {
     "prompting": "Prompting",
@@ -13,14 +13,6 @@ TITLES = {
     "rag_fine_tuning": "Retrieval + fine-tuning",
 }
 """Approaches as headings and in tables."""
-
-IN_SENTENCE = {
-    "prompting": "prompting",
-    "few_shot": "few-shot prompting",
-    "rag": "retrieval (RAG)",
-    "fine_tuning": "fine-tuning",
-    "rag_fine_tuning": "retrieval with fine-tuning",
-}
 
 SOURCES = {
     Source.TYPED: "typed",
@@ -66,7 +58,7 @@ def flip_text(flip: Flip) -> str:
     question = load_questionnaire().question(flip.key)
     now = show_value(question, flip.now)
     was = f" instead of {show_value(question, flip.was)}" if flip.was is not None else " (not answered yet)"
-    return f"{question.text} If the answer were “{now}”{was}: {IN_SENTENCE[flip.to]}."
+    return f"{question.text} If the answer were “{now}”{was}: {APPROACH_NAMES[flip.to]}."
 
 
 def signed(points: float) -> str:

@@ -22,17 +22,8 @@ from collections.abc import Iterator, Sequence
 
 from harness.experiment.decide import Evidence, evidence_for
 from harness.experiment.wording import name_of
-from harness.records import APPROACH_OF, CONTROL, AdviceRelation, Cost, Verdict, VerdictKind
+from harness.records import APPROACH_NAMES, APPROACH_OF, CONTROL, AdviceRelation, Cost, Verdict, VerdictKind
 from harness.scenario import DecisionRule, StatedAdvice
-
-APPROACH_NAMES = {
-    "prompting": "prompting",
-    "few_shot": "few-shot prompting",
-    "rag": "retrieval (RAG)",
-    "fine_tuning": "fine-tuning",
-    "rag_fine_tuning": "retrieval with fine-tuning",
-}
-"""Approaches inside a sentence."""
 
 
 def relation_of(

@@ -96,7 +96,7 @@ def _beats_prompt(arm: str, trial: Trial) -> bool:
 
 def _lead(arm: str, trial: Trial) -> str:
     gap = _pair(trial.verdict.comparisons, arm, "prompt")
-    return f"{name_of(arm)} is {100 * gap.difference:.0f} points ahead of the prompt." if gap else ""
+    return f"{name_of(arm)} is {100 * gap.difference:.0f} points ahead of {name_of('prompt')}." if gap else ""
 
 
 def _counts(

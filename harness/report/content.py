@@ -6,6 +6,7 @@ from harness.report import numbers
 from harness.report.blocks import Report, Section
 from harness.report.data import ReportData
 from harness.report.names import metric_title
+from harness.report.sections.advice import advice_section
 from harness.report.sections.appendix import appendix_section
 from harness.report.sections.cases import cases_section
 from harness.report.sections.cost import cost_section
@@ -20,6 +21,7 @@ __all__ = ["Report", "ReportData", "build_report"]
 def build_report(data: ReportData) -> Report:
     """The report of one run as a tree of sections, the verdict first."""
     sections: tuple[Section | None, ...] = (
+        advice_section(data),
         scores_section(data),
         pairs_section(data),
         form_section(data),

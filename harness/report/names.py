@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.metrics.base import Metric
 from harness.metrics.registry import METRICS, all_metrics
-from harness.records import CONTROL
+from harness.records import APPROACH_NAMES, CONTROL
 
 _ARMS = {
     "prompt": "Prompt",
@@ -32,6 +32,11 @@ def arm_name(arm: str) -> str:
 def arm_label(arm: str) -> str:
     """The arm as a table row that marks the control."""
     return f"{arm_name(arm)} (control)" if arm == CONTROL else arm_name(arm)
+
+
+def approach_in_sentence(approach: str) -> str:
+    """An approach's name inside a sentence."""
+    return APPROACH_NAMES.get(approach, approach)
 
 
 def arm_in_sentence(arm: str) -> str:

@@ -12,7 +12,7 @@ from harness.report import numbers
 from harness.report.blocks import Bar, Fact, Intervals
 from harness.report.data import ReportData
 from harness.report.names import arm_label, arm_name
-from harness.report.sections import cost, scores, verdict
+from harness.report.sections import advice, cost, scores, verdict
 from harness.report.text import one_line, visible
 
 _BAR_WIDTH = 16
@@ -23,8 +23,11 @@ _COST_COLUMNS = (1, 2, 3, 4, 6, 8)
 
 def show_verdict(console: Console, data: ReportData) -> None:
     """The verdict in words and the numbers that matter, in a panel."""
+    relation = data.verdict.advice
     further = (
-        verdict.advice_sentence(data.verdict.advice),
+        verdict.advice_sentence(relation),
+        *relation.reasons,
+        *advice.contradiction_lines(relation.contradicted),
         verdict.settling(data),
         verdict.QUICK_NOTE if data.scenario.quick else None,
     )

@@ -194,7 +194,7 @@ def test_do_not_know_is_no_answer(key, raw):
         ("classes", -3, "classes must be 0 or more; got -3"),
         ("classes", "-3", 'classes must be 0 or more; got "-3"'),
         ("classes", 10**15 + 1, "classes cannot be more than 1,000,000,000,000,000; got 1000000000000001"),
-        ("classes", 10**9999, "classes cannot be more than 1,000,000,000,000,000; got a number of more than 18 digits"),
+        ("classes", 10**4000, "classes cannot be more than 1,000,000,000,000,000; got a number of more than 18 digits"),
         (
             "classes",
             "2.000",

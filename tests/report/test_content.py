@@ -39,9 +39,9 @@ def test_a_tie_without_a_recommended_arm_is_only_a_tie():
 
 def test_every_kind_of_verdict_has_every_section_in_order():
     titles = [section.anchor for section in build_report(builders.winner()).sections]
-    assert titles == ["scores", "pairs", "form-or-facts", "cost", "setup", "left-out", "cases", "appendix"]
+    assert titles == ["advice", "scores", "pairs", "form-or-facts", "cost", "setup", "left-out", "cases", "appendix"]
     assert [section.anchor for section in build_report(builders.could_not_compare()).sections] == [
-        anchor for anchor in titles if anchor != "form-or-facts"
+        anchor for anchor in titles if anchor not in ("advice", "form-or-facts")
     ]
 
 
@@ -77,9 +77,12 @@ def test_what_would_settle_it_is_said_only_where_it_is_open():
     ("relation", "said"),
     [
         (AdviceRelation(), None),
-        (AdviceRelation("confirmed", "rag"), "The advice was RAG. This trial confirms it."),
-        (AdviceRelation("refuted", "prompt"), "The advice was the prompt. This trial refutes it."),
-        (AdviceRelation("undecided", "lora"), "The advice was LoRA. This trial neither confirms nor refutes it."),
+        (AdviceRelation("confirmed", "rag"), "The advice was retrieval (RAG). This trial confirms it."),
+        (AdviceRelation("refuted", "prompting"), "The advice was prompting. This trial refutes it."),
+        (
+            AdviceRelation("undecided", "fine_tuning"),
+            "The advice was fine-tuning. This trial neither confirms nor refutes it.",
+        ),
     ],
 )
 def test_the_trial_says_what_became_of_the_advice(relation, said):
@@ -134,7 +137,7 @@ def test_a_pair_is_read_by_its_adjusted_p_and_what_was_not_measured_shows_nothin
 
 def test_the_pairwise_table_has_one_method_in_its_caption_and_several_in_a_column():
     data = builders.winner()
-    [table] = blocks_of(build_report(data).sections[1], Table)
+    [table] = blocks_of(build_report(data).sections[2], Table)
     assert table.caption == "Differences in Exact match (exact McNemar, 40 cases)"
     assert table.rows[0] == (
         "RAG + LoRA against RAG",
@@ -148,7 +151,7 @@ def test_the_pairwise_table_has_one_method_in_its_caption_and_several_in_a_colum
     first, *others = data.verdict.comparisons
     mixed = (replace(first, method="permutation, clustered", clusters=9), *others)
     [table] = blocks_of(
-        build_report(replace(data, verdict=replace(data.verdict, comparisons=mixed))).sections[1], Table
+        build_report(replace(data, verdict=replace(data.verdict, comparisons=mixed))).sections[2], Table
     )
     assert table.rows[0][-1] == "permutation, clustered (9 groups), 40 cases"
 

@@ -27,8 +27,6 @@ resamples = 2500
 eval = "e.jsonl"
 train = "t.jsonl"
 corpus = "docs"
-[advice]
-anything = 1
 [experiments]
 more = [1]
 """

@@ -6,7 +6,7 @@ from harness.records import AdviceRelation, Verdict, VerdictKind
 from harness.report import numbers
 from harness.report.blocks import Block, Fact, Facts, Paragraph, Section
 from harness.report.data import ReportData
-from harness.report.names import arm_in_sentence, arm_name, is_share, metric_title
+from harness.report.names import approach_in_sentence, arm_in_sentence, arm_name, is_share, metric_title
 from harness.report.text import joined
 
 _RELATIONS = {
@@ -57,7 +57,8 @@ def advice_sentence(relation: AdviceRelation) -> str | None:
     """What the trial says of the advice that was given before it; None where there was none."""
     if relation.relation is None or relation.advised is None:
         return None
-    return f"The advice was {arm_in_sentence(relation.advised)}. {_RELATIONS.get(relation.relation, '')}".strip()
+    advised = approach_in_sentence(relation.advised)
+    return f"The advice was {advised}. {_RELATIONS.get(relation.relation, '')}".strip()
 
 
 def verdict_section(data: ReportData) -> Section:

@@ -1,0 +1,58 @@
+"""The section on the advice that was given before the trial, and what became of it."""
+
+from __future__ import annotations
+
+from harness.records import Contradiction
+from harness.report.blocks import Block, Bullets, Fact, Facts, Paragraph, Section, Subheading
+from harness.report.data import ReportData
+from harness.report.names import approach_in_sentence
+from harness.report.sections.verdict import advice_sentence
+
+SOURCES = {
+    "typed": "typed",
+    "file": "from a file of answers",
+    "flag": "from the command line",
+    "session": "from an earlier session",
+    "data": "measured from the data",
+}
+ANSWER_NAMES = {
+    "gap": "what the model lacks",
+    "base_knows_facts": "whether the model knows the facts",
+    "labelled_examples": "how many labelled examples there are",
+    "eval_examples": "how many cases there are to judge by",
+    "classes": "how many labels there are",
+    "latency_ms": "how long users wait",
+}
+
+
+def advice_section(data: ReportData) -> Section | None:
+    """What was advised, the hypothesis, what the trial says of it; None where nothing was advised."""
+    relation = data.verdict.advice
+    sentence = advice_sentence(relation)
+    if sentence is None or relation.advised is None:
+        return None
+    facts = [Fact("Advised", approach_in_sentence(relation.advised), f"on {relation.date}" if relation.date else "")]
+    facts += [Fact("Hypothesis", relation.hypothesis)] if relation.hypothesis else []
+    blocks: list[Block] = [Paragraph(sentence), Facts(tuple(facts))]
+    blocks += [Bullets(relation.reasons)] if relation.reasons else []
+    if relation.contradicted:
+        blocks += [Subheading("Answers that the data contradict"), Bullets(contradiction_lines(relation.contradicted))]
+    if data.scenario.quick:
+        blocks.append(Paragraph("It was a quick run, with less tuning and fewer settings than a full one.", note=True))
+    return Section("The advice on trial", "advice", tuple(blocks))
+
+
+def contradiction_lines(found: tuple[Contradiction, ...]) -> tuple[str, ...]:
+    """One sentence an answer."""
+    return tuple(
+        f"On {ANSWER_NAMES.get(one.key, one.key)} the answer was {said(one.said)}"
+        f"{f' ({SOURCES[one.source]})' if one.source in SOURCES else ''}. {one.found}"
+        for one in found
+    )
+
+
+def said(value: str | int | bool) -> str:
+    """An answer for people."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else f"“{value}”"

@@ -1,0 +1,55 @@
+"""The `[advice]` table."""
+
+import pytest
+
+from harness.scenario import StatedAdvice
+from harness.scenario_file.toml_file import read_settings
+
+
+def read(tmp_path, text):
+    path = tmp_path / "scenario.toml"
+    path.write_text(text)
+    settings, problems = read_settings(path)
+    return settings.advice, [str(problem) for problem in problems]
+
+
+def test_everything_in_it_is_read(tmp_path):
+    advice, problems = read(
+        tmp_path,
+        '[advice]\ndate = 2026-11-25\napproach = "rag"\nrunner_up = "few_shot"\n'
+        'band = "likely"\nhypothesis = "It wins."\n'
+        '[advice.answers]\ngap = "facts"\nclasses = 0\nneeds_citations = true\n[advice.sources]\ngap = "typed"\n',
+    )
+    assert problems == []
+    assert advice == StatedAdvice(
+        "2026-11-25", "rag", "few_shot", "It wins.", "likely",
+        (("gap", "facts"), ("classes", 0), ("needs_citations", True)), (("gap", "typed"),),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("advice = 1", "'advice' must be a table"),
+        ('[advice]\napproach = "rag"', "'advice.date' is missing"),
+        ("[advice]\ndate = 2026-11-25", "'advice.approach' is missing"),
+        ('[advice]\ndate = "soon"\napproach = "rag"', "'advice.date' must be a date such as 2026-11-25; got 'soon'"),
+        ('[advice]\ndate = 2026-11-25\napproach = "magic"', "'advice.approach' must be one of prompting, few_shot"),
+        ('[advice]\ndate = 2026-11-25\napproach = "rag"\nbnd = "x"', "unknown setting 'advice.bnd'"),
+        ('[advice]\ndate = 2026-11-25\napproach = "rag"\nband = 3', "'advice.band' must be a text"),
+        ('[advice]\ndate = 2026-11-25\napproach = "rag"\nanswers = 3', "'advice.answers' must be a table"),
+        (
+            '[advice]\ndate = 2026-11-25\napproach = "rag"\n[advice.answers]\ngap = []',
+            "'advice.answers.gap' must be one",
+        ),
+    ],
+)
+def test_each_fault_is_named(tmp_path, text, said):
+    advice, problems = read(tmp_path, text)
+    assert advice is None
+    assert any(said in problem for problem in problems), problems
+
+
+def test_all_faults_come_at_once(tmp_path):
+    _, problems = read(tmp_path, '[advice]\ndate = "x"\napproach = "y"\nz = 1\n')
+    assert len(problems) == 3
