@@ -366,8 +366,8 @@ def _crossing_text(one: str, two: str, crossings: list[float]) -> str:
 def _curve(bills: list[Bill], breaks: Iterable[BreakEven], asked: float) -> Iterator[CostPoint]:
     """Ten to a million requests a day and the asked volume, evenly on a logarithmic scale; closer if bills have steps.
 
-    The break-even volumes are among the points, and so are both sides of the first steps: lines drawn through the points
-    cross where they should.
+    The break-even volumes are among the points, and so are both sides of the first steps: lines drawn through the
+    points cross where they should.
     """
     asked = max(asked, 1.0)
     first, last = math.floor(math.log10(min(asked, 10))), math.ceil(math.log10(max(asked, 1e6)))

@@ -30,7 +30,7 @@ def sensitivity(
         for one in questions[:MOST]
     ]
     flips = sorted(_flips(values, recommendation.approach, known, shifts), key=lambda one: _size(one, known))
-    return Sensitivity(tuple(flips[:MOST]), reversals(values, recommendation, knowledge=known), tuple(shown))
+    return Sensitivity(tuple(flips[:MOST]), reversals(values, recommendation, knowledge=known, shifts=shifts), tuple(shown))
 
 
 def open_questions(
@@ -73,27 +73,48 @@ def could_flip(
 
 
 def reversals(
-    values: Mapping[str, Value], recommendation: Recommendation, *, knowledge: Knowledge | None = None
+    values: Mapping[str, Value],
+    recommendation: Recommendation,
+    *,
+    knowledge: Knowledge | None = None,
+    shifts: Mapping[str, float] | None = None,
 ) -> tuple[Reversal, ...]:
     """For each reason that favours the advised approach over the runner-up: the lead it gives, and the lead at which
     the two draw level (the rank-reversal weight), if all else stays as it is. Smallest relative change first."""
     known = knowledge or load_knowledge()
-    if recommendation.runner_up is None:
+    best, second = recommendation.approach, recommendation.runner_up
+    if second is None:
         return ()
-    best, second = recommendation.standing(recommendation.approach), recommendation.standing(recommendation.runner_up)
-    if min(best.probability, second.probability) <= 0:
-        return ()
-    lead = float(np.log(best.probability / second.probability)) / known.model.nats_per_point
+    loss = _points_to_level(values, best, second, known=known, shifts=shifts)
     votes: dict[str, list[Vote]] = {}
     for vote in votes_for(values, knowledge=known):
-        if vote.approach in (best.approach, second.approach):
+        if vote.approach in (best, second):
             votes.setdefault(vote.rule, []).append(vote)
     found = []
     for rule, both in votes.items():
-        given = sum(vote.weight if vote.approach == best.approach else -vote.weight for vote in both)
+        given = sum(vote.weight if vote.approach == best else -vote.weight for vote in both)
         if given > 0.05:
-            found.append(Reversal(rule, both[0].reason, given, given - lead))
+            found.append(Reversal(rule, both[0].reason, given, given - loss))
     return tuple(sorted(found, key=lambda one: (one.weight - one.needed) / one.weight)[:MOST])
+
+
+def _points_to_level(
+    values: Mapping[str, Value],
+    best: str,
+    second: str,
+    *,
+    known: Knowledge,
+    shifts: Mapping[str, float] | None,
+) -> float:
+    """Points that the best approach has to lose until the second has the same odds, by bisection; at most 40."""
+    worlds, low, high = worlds_for(values, known), 0.0, 40.0
+    places = APPROACHES.index(best), APPROACHES.index(second)
+    for _ in range(20):
+        middle = (low + high) / 2
+        moved = {**(shifts or {}), best: (shifts or {}).get(best, 0.0) - middle}
+        found = worlds.weights @ odds_by_world(worlds, known, shifts=moved)
+        low, high = (middle, high) if found[places[0]] > found[places[1]] else (low, middle)
+    return high
 
 
 def _flips(

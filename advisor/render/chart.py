@@ -152,7 +152,7 @@ def _labels(axes: Any, costs: Costs, names: Mapping[str, str], advised: str) -> 
         sample = {"color": colour, "linestyle": STYLES[approach], "linewidth": 3.2 if first else 1.7}
         axes.plot([1.03, 1.075], [place, place], transform=transform, clip_on=False, **sample)
         weight = "bold" if first else "normal"
-        axes.text(1.085, place, names[approach], transform=transform, va="center", fontsize=9.5, fontweight=weight)
+        axes.text(1.093, place, names[approach], transform=transform, va="center", fontsize=9.5, fontweight=weight)
 
 
 def apart(places: list[float], *, gap: float) -> list[float]:

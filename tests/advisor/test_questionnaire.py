@@ -226,11 +226,19 @@ def test_what_is_no_answer_is_refused_with_a_sentence(key, raw, sentence):
         "1,5",
         "1,00",
         "10-20",
-    ]
-    + ["9" * 31, "9" * 5000, "10 weeks", "5 k k", "0x10", "٣", "k", "~", "1e999"],
+        "9" * 31,
+        "9" * 4000,
+        "10 weeks",
+        "5 k k",
+        "0x10",
+        "٣",
+        "k",
+        "~",
+        "1e999",
+    ],
 )
 def test_what_is_no_whole_number_is_refused(raw):
-    with pytest.raises(ValueError, match="^labelled_examples must be a whole number"):
+    with pytest.raises(ValueError, match=r"^labelled_examples must be a whole number"):
         parse_value(question("labelled_examples"), raw)
 
 
@@ -252,8 +260,8 @@ def test_whatever_is_given_is_read_or_refused_in_one_sentence(one, raw):
     try:
         value = parse_value(one, raw)
     except ValueError as problem:
-        assert str(problem).startswith(one.key)
-        assert str(problem).isprintable()
+        assert str(problem).startswith(one.key)  # noqa: PT017 - most examples raise nothing
+        assert str(problem).isprintable()  # noqa: PT017
         return
     assert value is None or type(value) is {Kind.CHOICE: str, Kind.INTEGER: int, Kind.BOOLEAN: bool}[one.kind]
     if one.kind is Kind.INTEGER and value is not None:

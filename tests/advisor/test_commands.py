@@ -1,0 +1,166 @@
+"""The `advise` command without a terminal: what it prints, writes, and with which exit code it ends."""
+
+import json
+import sys
+
+import pytest
+
+from advisor import api
+from advisor.cli.main import main
+
+FACTS = ("--set", "task=facts_qa", "--set", "gap=facts", "--set", "corpus_tokens=2m")
+
+
+@pytest.fixture
+def advise(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BAKEOFF_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["advise", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out = capsys.readouterr()
+        return ended.value.code, out.out, out.err
+
+    return run
+
+
+def test_answers_from_flags_give_advice_and_files(advise, tmp_path):
+    code, out, err = advise(*FACTS, "--title", "Acme <b>", "--out", "here")
+    assert (code, err) == (0, "")
+    for text in (
+        "Advice: Retrieval (RAG)",
+        "Why retrieval (RAG)",
+        "What would change the advice",
+        "Layers",
+        "Costs at",
+    ):
+        assert text in out
+    assert {path.name for path in (tmp_path / "here").iterdir()} == {"advice.json", "advice.md", "advice-costs.svg"}
+    text = (tmp_path / "here" / "advice.md").read_text()
+    assert text.startswith("# Acme &lt;b&gt;: Retrieval (RAG)\n")
+    assert "## What would change the advice" in text
+
+
+def test_advice_json_holds_the_whole_record_and_reads_back(advise, tmp_path):
+    code, out, _ = advise(*FACTS, "--json")
+    assert code == 0
+    raw = json.loads(out)
+    assert (raw["schema_version"], raw["recommendation"]["approach"]) == (1, "rag")
+    path = tmp_path / "a.json"
+    path.write_text(out)
+    advice = api.read_json(path)
+    assert advice.hypothesis.approach == "rag"
+    assert {answer.source.value for answer in advice.answers} == {"flag"}
+    assert not (tmp_path / "advice.json").exists(), "--json alone writes nothing"
+
+
+def test_an_older_advice_is_kept(advise, tmp_path):
+    for _ in range(3):
+        advise(*FACTS, "--no-input")
+    assert len(list(tmp_path.glob("advice*.json"))) == 3
+
+
+def test_without_terminal_and_answers_it_says_which_flag_to_pass(advise):
+    code, _, err = advise()
+    assert code == 2
+    assert "--answers FILE" in err
+    assert "Traceback" not in err
+
+
+def test_every_problem_of_file_and_flags_comes_at_once(advise, tmp_path):
+    (tmp_path / "a.toml").write_text('tsk = "code"\nclasses = -4\n')
+    code, _, err = advise("--answers", "a.toml", "--set", "gap=fact", "--set", "nonsense")
+    assert code == 2
+    for said in ("tsk", "classes must be 0 or more", 'did you mean "facts"', "no equals sign"):
+        assert said in err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--answers", "none.toml"), "none.toml"),
+        (("explain", "none.json"), "none.json cannot be read"),
+        (("--prices", "none.toml", "--set", "task=code"), "none.toml"),
+        (("--data", "none"), "none"),
+        (("--nonsense",), "No such option"),
+    ],
+)
+def test_bad_input_gets_a_sentence_and_exit_code_2(advise, words, said):
+    code, _, err = advise(*words)
+    assert code == 2
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_a_damaged_advice_json_is_named(advise, tmp_path):
+    (tmp_path / "a.json").write_text('{"schema_version": 1}')
+    code, _, err = advise("explain", "a.json")
+    assert code == 2
+    assert "is no advice.json" in err
+    (tmp_path / "a.json").write_text('{"schema_version": 99}')
+    assert "newer than this program's" in advise("explain", "a.json")[2]
+
+
+def test_the_file_wins_over_a_flag_and_that_is_said(advise, tmp_path):
+    (tmp_path / "a.toml").write_text('task = "code"\n')
+    code, out, _ = advise("--answers", "a.toml", "--set", "task=facts_qa", "--no-input")
+    assert code == 0
+    assert "gives way to" in out
+    assert api.read_json(tmp_path / "advice.json").answers[0].value == "code"
+
+
+def test_explain_and_diff_speak_of_what_was_written(advise, tmp_path):
+    advise(*FACTS, "--out", "one")
+    advise("--set", "task=rewriting", "--set", "gap=form", "--set", "labelled_examples=2000", "--out", "two")
+    code, out, _ = advise("explain", "one/advice.json")
+    assert code == 0
+    assert "Advice: Retrieval (RAG)" in out
+    code, out, _ = advise("diff", "one/advice.json", "two/advice.json")
+    assert code == 0
+    assert "Advice: retrieval (RAG) -> fine-tuning" in out
+    assert "Write new text" not in out
+    assert "Nothing differs" in advise("diff", "one/advice.json", "one/advice.json")[1]
+
+
+def test_the_questions_are_printed_for_a_workshop_and_as_a_file_to_fill_in(advise, tmp_path):
+    code, out, _ = advise("questions")
+    assert code == 0
+    assert "(`question_shape`)" in out
+    code, out, _ = advise("questions", "--toml")
+    (tmp_path / "a.toml").write_text("\n".join(line.removeprefix("# ") for line in out.splitlines() if " = " in line))
+    assert advise("--answers", "a.toml", "--no-input")[0] == 0, "the template is a valid file once filled in"
+
+
+def test_data_are_measured_and_the_advice_becomes_a_hypothesis(advise, tmp_path):
+    folder = tmp_path / "tickets"
+    folder.mkdir()
+    for name, n in (("train", 120), ("eval", 40)):
+        rows = [{"input": f"{name} message {i} about topic {i % 4}", "output": f"queue {i % 4}"} for i in range(n)]
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    code, out, _ = advise("--data", "tickets", "--set", "labelled_examples=5000")
+    assert code == 0
+    assert "the data disagree" in " ".join(out.split())
+    advice = api.read_json(folder / "advice.json")
+    assert {answer.key: answer.source.value for answer in advice.answers}["task"] == "data"
+    assert [conflict.key for conflict in advice.conflicts] == ["labelled_examples"]
+    assert "[advice]" in (folder / "scenario.toml").read_text()
+    assert "rag" not in advice.hypothesis.arms, "there are no documents"
+
+
+def test_experience_is_shown_and_forgotten(advise, tmp_path):
+    assert "No verdict is remembered yet" in advise("experience")[1]
+    folder = tmp_path / "data" / "verdicts"
+    folder.mkdir(parents=True)
+    record = {
+        "remembered": "2026-11-25T00:00:00Z", "name": "tickets", "verdict": "winner", "approach": "rag",
+        "advised": "rag", "relation": "confirmed", "answers": {"task": "facts_qa", "gap": "facts"}, "quick": False,
+    }  # fmt: skip
+    (folder / "a.json").write_text(json.dumps(record))
+    assert "tickets" in advise("experience")[1]
+    assert "confirmed in 1" in " ".join(advise(*FACTS, "--no-input")[1].split())
+    assert "Forgot 1 of 1" in advise("experience", "--forget", "tickets")[1]
+    assert list(folder.iterdir()) == []
+    assert advise("experience", "--forget", "tickets")[0] == 2
