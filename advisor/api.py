@@ -17,9 +17,10 @@ from pathlib import Path
 
 from advisor import guidance
 from advisor.answers import Answers
-from advisor.costs import Prices, cost_of, read_prices
+from advisor.costs import cost_of
 from advisor.errors import UserError
 from advisor.experience import PastVerdict, experience
+from advisor.prices import Prices, read_prices
 from advisor.recommend import recommend
 from advisor.records import (
     APPROACH_NAMES,

@@ -30,7 +30,8 @@ def sensitivity(
         for one in questions[:MOST]
     ]
     flips = sorted(_flips(values, recommendation.approach, known, shifts), key=lambda one: _size(one, known))
-    return Sensitivity(tuple(flips[:MOST]), reversals(values, recommendation, knowledge=known, shifts=shifts), tuple(shown))
+    weights = reversals(values, recommendation, knowledge=known, shifts=shifts)
+    return Sensitivity(tuple(flips[:MOST]), weights, tuple(shown))
 
 
 def open_questions(

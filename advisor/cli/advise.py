@@ -64,8 +64,8 @@ def run(options: Options) -> None:
 def _finish(start: Answers, outcome: Outcome | None, *, options: Options, reading: DataReading | None) -> None:
     answers, out = outcome.answers if outcome else start, Console(stderr=options.as_json, highlight=False)
     from advisor import api
-    from advisor.costs import read_prices
     from advisor.experience import past_verdicts
+    from advisor.prices import read_prices
 
     context = api.Context(
         title=options.title or (options.data.resolve().name if options.data else "Use case"),
@@ -204,7 +204,8 @@ def _write(advice: Advice, folder: Path) -> list[str]:
     from advisor.render.words import TITLES
 
     kept = api.write_json(advice, folder / "advice.json")
-    chart = cost_chart_svg(advice.costs, names=TITLES, advised=advice.recommendation.approach)
+    found = advice.recommendation
+    chart = cost_chart_svg(advice.costs, names=TITLES, advised=found.approach, runner_up=found.runner_up)
     try:
         (folder / "advice-costs.svg").write_text(chart, encoding="utf-8")
         (folder / "advice.md").write_text(advice_markdown(advice, chart="advice-costs.svg"), encoding="utf-8")

@@ -8,6 +8,6 @@ import click
 @click.command()
 def prices() -> None:
     """Print the price table, to be edited and given back with `advise --prices FILE`."""
-    from advisor.costs import default_prices_text
+    from advisor.prices import default_prices_text
 
     click.echo(default_prices_text(), nl=False)

@@ -8,7 +8,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from advisor.costs import cost_of, read_prices
+from advisor.costs import cost_of
+from advisor.prices import read_prices
 from advisor.records import APPROACHES
 from advisor.render.chart import COLOURS, apart, cost_chart_svg
 

@@ -11,14 +11,13 @@ from hypothesis import given, settings
 from advisor.costs import (
     Bill,
     Hosting,
-    Prices,
     break_even,
     break_even_volume,
     cost_of,
     payback_months,
-    read_prices,
     smallest_gain_that_pays,
 )
+from advisor.prices import Prices, read_prices
 from advisor.records import APPROACHES, ApproachCost, CostItem
 
 PRICES = read_prices(None)

@@ -4,8 +4,9 @@ import tomllib
 
 import pytest
 
-from advisor.costs import cost_of, default_prices_text, read_prices
+from advisor.costs import cost_of
 from advisor.errors import AnswerProblems, UserError
+from advisor.prices import default_prices_text, read_prices
 
 
 @pytest.fixture
