@@ -155,7 +155,7 @@ def _earlier(options: Options, out: Console, *, asking: bool) -> Session:
         return fresh
     session = load_session(path)
     text = f"Going on with {len(session.answers)} answers of {session.updated[:16].replace('T', ' ')} (UTC) from {path}"
-    out.print(f"{text}; --new begins afresh.", markup=False, soft_wrap=True)
+    out.print(f"{text}; --new begins afresh.", markup=False)
     return session
 
 

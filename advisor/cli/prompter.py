@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from advisor.interview import Action, Change, Given, Place, Reply
-from advisor.questionnaire import Question, load_questionnaire, parse_value, printable
+from advisor.questionnaire import Kind, Question, load_questionnaire, parse_value, printable
 from advisor.records import APPROACH_NAMES, Conflict
 from advisor.render import words
 
@@ -126,13 +126,14 @@ class TerminalPrompter:
         try:
             return Given(parse_value(question, typed))
         except ValueError as error:
-            self._out.print(Text(f"{str(error)[:1].upper()}{str(error)[1:]}.", style="yellow"))
+            hint = f"“{printable(typed[:40])}” is no answer here. {_expected(question)}"
+            self._out.print(Text(f"{error}." if question.unit else hint, style="yellow"))
             return None
 
     def _numbered(self, number: int, question: Question) -> Reply | None:
         if 1 <= number <= len(question.choices):
             return Given(question.choices[number - 1].value)
-        self._out.print(Text(f"Type a number from 1 to {len(question.choices)}, or d if you don't know.", "yellow"))
+        self._out.print(Text(_expected(question), "yellow"))
         return None
 
     def _help(self, question: Question) -> None:
@@ -159,3 +160,9 @@ class TerminalPrompter:
         if typed:
             self._out.print(Text(f"There is no answer {printable(typed[:40])}.", style="yellow"))
         return None
+
+
+def _expected(question: Question) -> str:
+    if question.kind is Kind.BOOLEAN:
+        return "Type y or n, or d if you don't know."
+    return f"Type a number from 1 to {len(question.choices)}, or d if you don't know."

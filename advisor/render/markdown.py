@@ -50,7 +50,8 @@ def _head(advice: Advice) -> Iterator[str]:
     best = advice.recommendation.standing(advice.recommendation.approach)
     yield f"# {escaped(advice.title)}: {words.TITLES[best.approach]}"
     yield ""
-    yield f"**Advice: {APPROACH_NAMES[best.approach]}** ({best.band}: {words.BANDS[best.band]})."
+    odds = f"{best.band} ({words.BANDS[best.band]})"
+    yield f"**Advice: {APPROACH_NAMES[best.approach]}.** Odds that it is the right one: {odds}."
     if advice.recommendation.runner_up:
         second = advice.recommendation.standing(advice.recommendation.runner_up)
         yield f"Runner-up: {APPROACH_NAMES[second.approach]} ({second.band})."

@@ -46,7 +46,7 @@ def _headline(out: Console, advice: Advice) -> None:
     best = found.standing(found.approach)
     out.print()
     out.print(Text.assemble("Advice: ", (words.TITLES[best.approach], "bold green")))
-    out.print(Text(f"{best.band.capitalize()} to be the right one ({words.BANDS[best.band]})."))
+    out.print(Text(f"Odds that it is the right one: {best.band} ({words.BANDS[best.band]})."))
     if found.runner_up:
         second = found.standing(found.runner_up)
         out.print(Text(f"Runner-up: {APPROACH_NAMES[second.approach]} ({second.band})."))

@@ -57,7 +57,7 @@ def flip_text(flip: Flip) -> str:
     """`If "..." were X instead of Y: fine-tuning.`"""
     question = load_questionnaire().question(flip.key)
     now = show_value(question, flip.now)
-    was = f" instead of {show_value(question, flip.was)}" if flip.was is not None else " (not answered yet)"
+    was = f" instead of “{show_value(question, flip.was)}”" if flip.was is not None else " (not known now)"
     return f"{question.text} If the answer were “{now}”{was}: {APPROACH_NAMES[flip.to]}."
 
 
