@@ -152,9 +152,20 @@ def read_json(path: Path) -> Advice:
         version = msgspec.json.decode(data, type=_Version).schema_version
         if version > SCHEMA_VERSION:
             raise UserError(f"{path} has format {version}, newer than this program's {SCHEMA_VERSION}; update it")
-        return msgspec.json.decode(data, type=Advice)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return _consistent(msgspec.json.decode(data, type=Advice))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise UserError(f"{path} is no advice.json as `advise` writes it ({error}); run `advise` again") from None
+
+
+def _consistent(advice: Advice) -> Advice:
+    """ValueError where approaches are named that do not exist or are not in the ranking."""
+    found = advice.recommendation
+    ranked = [one.approach for one in found.standings]
+    if sorted(ranked) != sorted(APPROACHES) or found.approach not in ranked:
+        raise ValueError("its ranking does not name each approach once")
+    if found.runner_up is not None and found.runner_up not in ranked:
+        raise ValueError("its runner-up is no approach")
+    return advice
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt, EOFError):
         click.echo("\nStopped. Answers given so far are kept; `advise` goes on from there.", err=True)
         sys.exit(130)
     except BrokenPipeError:

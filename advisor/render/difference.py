@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from advisor.questionnaire import printable
 from advisor.records import APPROACH_NAMES, Advice, Answer
 from advisor.render import words
 
 
 def difference_lines(first: Advice, second: Advice) -> Iterator[str]:
     """The advice, the answers, the odds and the reasons that differ; one sentence where nothing does."""
-    yield f"{first.title} ({first.created[:10]}) -> {second.title} ({second.created[:10]})"
+    titles = [f"{printable(one.title)} ({printable(one.created[:10])})" for one in (first, second)]
+    yield " -> ".join(titles)
     body = [*_advised(first, second), *_answers(first, second), *_odds(first, second), *_reasons(first, second)]
     yield from body or ["Nothing differs: same answers, same odds, same reasons."]
     if first.knowledge_digest != second.knowledge_digest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from advisor.questionnaire import printable
 from advisor.records import APPROACH_NAMES, APPROACHES, Advice, Standing, Vote
 from advisor.render import words
 from advisor.rules import load_knowledge
@@ -33,7 +34,7 @@ def advice_markdown(advice: Advice, *, chart: str | None = None) -> str:
 
 def escaped(text: str) -> str:
     """Text that stays text in Markdown and in the HTML that is made of it."""
-    flat = " ".join(text.split())
+    flat = printable(" ".join(text.split()))
     flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", flat)
 

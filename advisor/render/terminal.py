@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from advisor.questionnaire import printable
 from advisor.records import APPROACH_NAMES, Advice, Standing, Vote
 from advisor.render import words
 
@@ -37,7 +38,7 @@ def heading(out: Console, text: str) -> None:
 
 def bullet(out: Console, text: str | Text) -> None:
     """One indented point."""
-    body = Text(text) if isinstance(text, str) else text
+    body = Text(printable(text)) if isinstance(text, str) else text
     out.print(Padding(Text.assemble("- ", body), (0, 0, 0, 2)))
 
 

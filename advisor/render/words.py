@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from advisor.questionnaire import load_questionnaire, show_value
+from advisor.questionnaire import load_questionnaire, printable, show_value
 from advisor.records import APPROACH_NAMES, Answer, Flip, Source, Value
 
 TITLES = {
@@ -38,27 +38,33 @@ USES = {"now": "now", "later": "later, if needed", "no": "no"}
 
 
 def value_text(key: str, value: Value | None) -> str:
-    """An answer for people."""
-    return show_value(load_questionnaire().question(key), value)
+    """An answer for people; what this version does not know (a file of another one) is shown as it is."""
+    known = load_questionnaire()
+    if key not in known.keys:
+        return printable(str(value))
+    question = known.question(key)
+    if isinstance(value, str) and value not in question.values:
+        return printable(value)
+    return show_value(question, value)
 
 
 def question_text(key: str) -> str:
     """A question's words."""
-    return load_questionnaire().question(key).text
+    known = load_questionnaire()
+    return known.question(key).text if key in known.keys else printable(key)
 
 
 def source_text(answer: Answer) -> str:
     """Where an answer came from: `measured: 412 rows of train.jsonl`."""
     name = SOURCES[answer.source]
-    return f"{name}: {answer.note}" if answer.note else name
+    return f"{name}: {printable(answer.note)}" if answer.note else name
 
 
 def flip_text(flip: Flip) -> str:
     """`If "..." were X instead of Y: fine-tuning.`"""
-    question = load_questionnaire().question(flip.key)
-    now = show_value(question, flip.now)
-    was = f" instead of “{show_value(question, flip.was)}”" if flip.was is not None else " (not known now)"
-    return f"{question.text} If the answer were “{now}”{was}: {APPROACH_NAMES[flip.to]}."
+    now = value_text(flip.key, flip.now)
+    was = f" instead of “{value_text(flip.key, flip.was)}”" if flip.was is not None else " (not known now)"
+    return f"{question_text(flip.key)} If the answer were “{now}”{was}: {APPROACH_NAMES[flip.to]}."
 
 
 def signed(points: float) -> str:

@@ -104,6 +104,21 @@ def test_a_damaged_advice_json_is_named(advise, tmp_path):
     assert "newer than this program's" in advise("explain", "a.json")[2]
 
 
+def test_an_advice_json_of_another_hand_is_shown_without_escapes_or_a_crash(advise, tmp_path):
+    raw = json.loads(advise(*FACTS, "--json")[1])
+    raw["title"] = "Acme \x1b[31m"
+    raw["answers"].append({"key": "colour", "value": "r\x1b[0med", "source": "typed", "note": "\x1b[2J"})
+    raw["answers"].append({"key": "budget", "value": "huge", "source": "typed", "note": ""})
+    (tmp_path / "a.json").write_text(json.dumps(raw))
+    for words in (("explain", "a.json"), ("explain", "a.json", "--markdown"), ("diff", "a.json", "a.json")):
+        code, out, err = advise(*words)
+        assert (code, err) == (0, "")
+        assert "\x1b" not in out
+    raw["recommendation"]["approach"] = "magic"
+    (tmp_path / "a.json").write_text(json.dumps(raw))
+    assert "does not name each approach once" in advise("explain", "a.json")[2]
+
+
 def test_the_file_wins_over_a_flag_and_that_is_said(advise, tmp_path):
     (tmp_path / "a.toml").write_text('task = "code"\n')
     code, out, _ = advise("--answers", "a.toml", "--set", "task=facts_qa", "--no-input")
