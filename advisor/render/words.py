@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from advisor.questionnaire import load_questionnaire, printable, show_value
 from advisor.records import APPROACH_NAMES, Answer, Flip, Source, Value
 
@@ -73,12 +75,12 @@ def signed(points: float) -> str:
 
 
 def money(amount: float, currency: str) -> str:
-    """Money to two figures, `$12,000`; below 10 with cents, below a cent with four decimals."""
+    """Money to two figures, `$12,000`; from a cent to ten with cents, below a cent `$0.00012`. 0 or more."""
     sign = {"USD": "$", "EUR": "€", "GBP": "£"}.get(currency, f"{currency} ")
     if amount == 0:
         return f"{sign}0"
     if amount < 0.01:
-        return f"{sign}{amount:.5f}".rstrip("0")
+        return f"{sign}{amount:.{1 - math.floor(math.log10(amount))}f}"
     if amount < 10:
         return f"{sign}{amount:.2f}"
     digits = max(0, len(str(int(amount))) - 2)

@@ -269,19 +269,15 @@ def test_flags_are_read():
 
 
 def test_every_problem_with_the_flags_is_listed_at_once():
-    assert (
-        problems_of(parse_set, ("gap", "gap=facts", "gap=form", "clases=3", "budget=", "=3", "latency_ms=0"))
-        == (
-            '--set: "gap" has no equals sign; write key=value, such as gap=facts',
-            "--set: gap is given twice",
-            '--set: clases is no key of the questionnaire, did you mean "classes"?',
-            '--set: budget must be one of small, medium, large (or unknown); got ""',
-            '--set: "" is no key of the questionnaire; `advise questions` lists all keys',
-            "--set: latency_ms must be 1 or more; got 0",
-        )
-        or True
+    flags = ("gap", "gap=facts", "gap=form", "clases=3", "budget=", "=3", "latency_ms=0")
+    assert problems_of(parse_set, flags) == (
+        '--set: "gap" has no equals sign; write key=value, such as gap=facts',
+        "--set: gap is given twice",
+        '--set: clases is no key of the questionnaire, did you mean "classes"?',
+        '--set: budget must be one of small, medium, large (or unknown); got ""',
+        '--set: "" is no key of the questionnaire; `advise questions` lists all keys',
+        '--set: latency_ms must be 1 or more; got "0"',
     )
-    assert len(problems_of(parse_set, ("gap", "gap=facts", "gap=form", "clases=3", "budget=", "=3"))) == 5
 
 
 # ---- sessions
