@@ -165,11 +165,13 @@ def _interview(start: Answers, options: Options, earlier: Session, out: Console)
 
     path = _session_path(options)
 
-    def keep(answers: Answers) -> None:
+    def keep(answers: Answers, *, finished: bool = False) -> None:
         said = tuple(one for one in answers.answers if one.source is not Source.DATA)
-        save_session(path, Session(earlier.started, _now(), options.title or earlier.title, said))
+        save_session(path, Session(earlier.started, _now(), options.title or earlier.title, said, finished))
 
-    return interview(start, TerminalPrompter(out), keep=keep, everything=options.everything)
+    outcome = interview(start, TerminalPrompter(out), keep=keep, everything=options.everything)
+    keep(outcome.answers, finished=not outcome.quit)
+    return outcome
 
 
 def _show_overruled(out: Console, answers: Answers) -> None:
