@@ -13,6 +13,7 @@ def experience(name: str | None, forget_all: bool) -> None:
 
     `bakeoff run --no-remember` leaves none.
     """
+    from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -33,7 +34,9 @@ def experience(name: str | None, forget_all: bool) -> None:
     if not past:
         out.print(f"No verdict is remembered yet in {verdicts_folder()}.", markup=False, soft_wrap=True)
         return
-    table = Table("Date", "Scenario", "Verdict", "Recommended", "Advised", "The advice was")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in ("Date", "Scenario", "Verdict", "Recommended", "Advised", "Advice was"):
+        table.add_column(title, overflow="fold")
     for one in past:
         cells = (one.remembered[:10], one.name, one.verdict, one.approach, one.advised, one.relation)
         table.add_row(*(Text(str(cell).replace("_", " ") if cell else "-") for cell in cells))
