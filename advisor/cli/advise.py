@@ -40,6 +40,13 @@ class Options:
     """Whether questions may be put, if there is a terminal."""
     as_json: bool = False
 
+    @property
+    def home(self) -> Path:
+        """The folder of the data (`--data` may name a scenario.toml), else the current one."""
+        if self.data is None:
+            return Path()
+        return self.data.parent if self.data.is_file() else self.data
+
 
 def run(options: Options) -> None:
     """Advise. Raises UserError."""
@@ -68,7 +75,7 @@ def _finish(start: Answers, outcome: Outcome | None, *, options: Options, readin
     from advisor.prices import read_prices
 
     context = api.Context(
-        title=options.title or (options.data.resolve().name if options.data else "Use case"),
+        title=options.title or (options.home.resolve().name if options.data else "Use case"),
         asked=outcome.asked if outcome else 0,
         stopped_because=outcome.because if outcome else "nothing was asked; the advice rests on the answers given",
         past=past_verdicts(),
@@ -79,7 +86,7 @@ def _finish(start: Answers, outcome: Outcome | None, *, options: Options, readin
     _show_overruled(out, answers)
     said: list[str] = []
     if not options.as_json or options.out or options.data:
-        said += _write(advice, options.out or options.data or Path())
+        said += _write(advice, options.out or options.home)
     if options.data:
         said += _put_on_trial(advice, options.data)
     _show(advice, options, out)
@@ -139,7 +146,7 @@ def _reading(folder: Path | None, out: Console) -> DataReading | None:
 
 
 def _session_path(options: Options) -> Path:
-    return options.session or (options.data or Path()) / SESSION_FILE
+    return options.session or options.home / SESSION_FILE
 
 
 def _earlier(options: Options, out: Console, *, asking: bool) -> Session:

@@ -28,6 +28,7 @@ def show_advice(out: Console, advice: Advice) -> None:
     _ladder(out, advice)
     _costs(out, advice)
     _watch(out, advice)
+    _answers(out, advice)
 
 
 def heading(out: Console, text: str) -> None:
@@ -154,6 +155,14 @@ def _costs(out: Console, advice: Advice) -> None:
     for even in costs.break_evens:
         if {even.first, even.second} == pair:
             bullet(out, even.text)
+
+
+def _answers(out: Console, advice: Advice) -> None:
+    heading(out, "It rests on these answers")
+    for one in advice.answers:
+        said = words.value_text(one.key, one.value)
+        body = f"{words.question_text(one.key)} {said} "
+        bullet(out, Text.assemble(printable(body), (f"({words.source_text(one)})", "dim")))
 
 
 def _watch(out: Console, advice: Advice) -> None:

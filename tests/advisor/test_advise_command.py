@@ -36,6 +36,7 @@ def test_answers_from_flags_give_advice_and_files(advise, tmp_path):
         "What would change the advice",
         "Layers",
         "Costs at",
+        "(--set)",
     ):
         assert text in out
     assert {path.name for path in (tmp_path / "here").iterdir()} == {"advice.json", "advice.md", "advice-costs.svg"}
