@@ -20,6 +20,7 @@ from advisor.answers import Answers
 from advisor.costs import cost_of
 from advisor.errors import UserError
 from advisor.experience import PastVerdict, experience
+from advisor.interview import contradictions
 from advisor.prices import Prices, read_prices
 from advisor.recommend import recommend
 from advisor.records import (
@@ -57,12 +58,13 @@ def advise(answers: Answers, *, context: Context | None = None) -> Advice:
     values = answers.values
     learned = experience(values, context.past)
     found = recommend(values, shifts=learned.shifts)
+    learned = experience(values, context.past, advised=found.approach)
     now = datetime.now(UTC)
     return Advice(
         created=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         title=context.title,
         answers=answers.answers,
-        conflicts=answers.conflicts,
+        conflicts=contradictions(answers),
         recommendation=found,
         sensitivity=sensitivity(values, found, shifts=learned.shifts),
         layers=guidance.layers(values, found.approach),
@@ -163,8 +165,11 @@ def _consistent(advice: Advice) -> Advice:
     ranked = [one.approach for one in found.standings]
     if sorted(ranked) != sorted(APPROACHES) or found.approach not in ranked:
         raise ValueError("its ranking does not name each approach once")
-    if found.runner_up is not None and found.runner_up not in ranked:
-        raise ValueError("its runner-up is no approach")
+    named = [flip.to for flip in advice.sensitivity.flips] + [bill.approach for bill in advice.costs.approaches]
+    named += [advice.hypothesis.approach, *([found.runner_up] if found.runner_up else [])]
+    unknown = sorted(set(named) - set(APPROACHES))
+    if unknown:
+        raise ValueError(f"it names the unknown approach {unknown[0]!r}")
     return advice
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from advisor.records import APPROACHES, Experience, Value
+from advisor.records import APPROACH_NAMES, APPROACHES, Experience, Value
 
 POINTS_A_VERDICT = 0.5
 """Points of evidence that one fully similar verdict gives the approach that it recommended."""
@@ -57,13 +57,15 @@ def past_verdicts(folder: Path | None = None) -> tuple[PastVerdict, ...]:
     return tuple(sorted((one for one in found if one), key=lambda one: one.remembered))
 
 
-def experience(values: Mapping[str, Value], past: Sequence[PastVerdict]) -> Experience:
-    """Points from similar use cases, for or against each approach, at most `MOST_POINTS` either way.
+def experience(values: Mapping[str, Value], past: Sequence[PastVerdict], *, advised: str | None = None) -> Experience:
+    """How often advice like this was borne out, and points of evidence from similar use cases.
 
-    A verdict that recommended an approach speaks for it, one that refuted it speaks against it; each by its similarity
-    (half as much where the run was a quick one).
+    `advised`: the approach whose relations are counted; None: any. Of several verdicts on one scenario the newest
+    counts. A verdict that recommended an approach speaks for it, one that refuted it speaks against it; each by its
+    similarity (half as much where the run was a quick one), in all at most `MOST_POINTS` either way.
     """
-    similar = [(one, similarity(values, one.answers)) for one in past]
+    newest = {one.name: one for one in sorted(past, key=lambda one: one.remembered)}
+    similar = [(one, similarity(values, one.answers)) for one in newest.values()]
     similar = [(one, alike) for one, alike in similar if alike >= SIMILAR]
     points = dict.fromkeys(APPROACHES, 0.0)
     for one, alike in similar:
@@ -73,7 +75,8 @@ def experience(values: Mapping[str, Value], past: Sequence[PastVerdict]) -> Expe
         if one.relation == "refuted" and one.advised in points:
             points[one.advised] -= worth
     shifts = {name: max(-MOST_POINTS, min(MOST_POINTS, value)) for name, value in points.items() if value}
-    counts = {kind: sum(one.relation == kind for one, _ in similar) for kind in ("confirmed", "refuted", "undecided")}
+    like = [one.relation for one, _ in similar if advised is None or one.advised == advised]
+    counts = {kind: like.count(kind) for kind in ("confirmed", "refuted", "undecided")}
     return Experience(len(similar), **counts, shifts=shifts, sentence=_sentence(len(similar), counts, shifts))
 
 
@@ -96,10 +99,11 @@ def _sentence(n: int, counts: Mapping[str, int], shifts: Mapping[str, float]) ->
     if not n:
         return "No earlier bake-off of yours is like this use case."
     runs = "1 earlier bake-off of yours is" if n == 1 else f"{n} earlier bake-offs of yours are"
-    borne = ", ".join(f"{kind} in {count}" for kind, count in counts.items())
-    moved = max((abs(value) for value in shifts.values()), default=0.0)
-    weight = f"they move the ranking by {moved:.1f} points of evidence at most (bound: {MOST_POINTS})"
-    return f"{runs} like this use case: the advice given then was {borne}; {weight}."
+    same = ", ".join(f"{kind} in {count}" for kind, count in counts.items() if count)
+    borne = f"The same advice was {same}" if same else "The same advice was in none of them put to the test"
+    moved = ", ".join(f"{APPROACH_NAMES[name]} {points:+.1f}" for name, points in shifts.items())
+    weight = f" Points of evidence that this adds: {moved} (bound: {MOST_POINTS})." if moved else ""
+    return f"{runs} like this use case. {borne}.{weight}"
 
 
 def _read(path: Path) -> PastVerdict | None:

@@ -103,24 +103,35 @@ class Outcome:
 
 
 Keep = Callable[[Answers], None]
+Shifts = Callable[[Mapping[str, Value]], Mapping[str, float]]
+"""Known answers -> points of evidence for each approach, from experience."""
 
 
-def interview(start: Answers, prompter: Prompter, *, keep: Keep, everything: bool = False) -> Outcome:
+def no_shifts(_values: Mapping[str, Value]) -> Mapping[str, float]:
+    """No experience."""
+    return {}
+
+
+def interview(
+    start: Answers, prompter: Prompter, *, keep: Keep, everything: bool = False, shifts: Shifts = no_shifts
+) -> Outcome:
     """Ask until nothing open could change the advice, or the person stops or quits.
 
-    `everything`: ask all questions that make sense, informative or not. `keep` is called after every change.
+    `everything`: ask all questions that make sense, informative or not. `keep` is called after every change. `shifts`
+    gives the points of experience for the answers known.
     """
     answers = _settled(start, prompter, keep)
     order: list[str] = []
     wanted: str | None = None
     while True:
-        key = wanted or next_key(answers, everything=everything)
+        moved = shifts(answers.values)
+        key = wanted or next_key(answers, everything=everything, shifts=moved)
         wanted = None
         because = _enough(answers, everything=everything) if key is None else ""
         reply = (
-            prompter.enough(_place(answers, FIRST, len(order) + 1), because)
+            prompter.enough(_place(answers, FIRST, len(order) + 1, moved), because)
             if key is None
-            else prompter.ask(load_questionnaire().question(key), _place(answers, key, len(order) + 1))
+            else prompter.ask(load_questionnaire().question(key), _place(answers, key, len(order) + 1, moved))
         )
         if reply is Action.QUIT:
             return Outcome(answers, len(order), "the session was left", quit=True)
@@ -144,7 +155,7 @@ def interview(start: Answers, prompter: Prompter, *, keep: Keep, everything: boo
         order = [*(one for one in order if one != key), key]
 
 
-def next_key(answers: Answers, *, everything: bool = False) -> str | None:
+def next_key(answers: Answers, *, everything: bool = False, shifts: Mapping[str, float] | None = None) -> str | None:
     """The most informative open question whose answer could change the advice; None where there is none."""
     values = answers.values
     skip = frozenset(one.key for one in answers.answers)
@@ -154,25 +165,27 @@ def next_key(answers: Answers, *, everything: bool = False) -> str | None:
     if everything:
         return next((q.key for q in questions.questions if q.key not in skip and asked(q, values)), None)
     known = load_knowledge()
-    questions_left = open_questions(values, knowledge=known, skip=skip)
+    questions_left = open_questions(values, knowledge=known, skip=skip, shifts=shifts)
     for one in questions_left:
-        if one.gain >= LEAST_GAIN and use_of(values, one.key, known) >= LEAST_USE:
+        if one.gain >= LEAST_GAIN and use_of(values, one.key, known, shifts=shifts) >= LEAST_USE:
             return one.key
     few = len(answers.answers) < FEWEST
     return next((one.key for one in questions_left if few and one.gain >= TELLING), None)
 
 
-def use_of(values: Mapping[str, Value], key: str, knowledge: Knowledge) -> float:
+def use_of(
+    values: Mapping[str, Value], key: str, knowledge: Knowledge, *, shifts: Mapping[str, float] | None = None
+) -> float:
     """Expected rise in the odds of the best approach if the question were answered, 0..1 (value of information,
     Howard 1966). 0 where no answer changes the advice."""
     worlds = worlds_for(values, knowledge)
-    overall = worlds.weights @ odds_by_world(worlds, knowledge)
+    overall = worlds.weights @ odds_by_world(worlds, knowledge, shifts=shifts)
     best = int(np.argmax(overall))
     use, reached = 0.0, 0.0
     for value in knowledge.usual_values(key):
         share = float(worlds.weights[worlds.codes[key] == _code_of(key, value)].sum())
         if share > 0:
-            then = odds({**values, key: value}, knowledge=knowledge)
+            then = odds({**values, key: value}, knowledge=knowledge, shifts=shifts)
             use += share * float(then.max() - then[best])
             reached += share
     return use / reached if reached else 0.0
@@ -202,22 +215,22 @@ def _settled(answers: Answers, prompter: Prompter, keep: Keep, *, only: str | No
     return answers
 
 
-def _place(answers: Answers, key: str, number: int) -> Place:
-    found = recommend(answers.values)
+def _place(answers: Answers, key: str, number: int, shifts: Mapping[str, float]) -> Place:
+    found = recommend(answers.values, shifts=shifts)
     leading = found.standing(found.approach)
-    return Place(number, leading.approach, leading.band, answers, _others(answers, key))
+    return Place(number, leading.approach, leading.band, answers, _others(answers, key, shifts))
 
 
-def _others(answers: Answers, key: str) -> tuple[str, ...]:
+def _others(answers: Answers, key: str, shifts: Mapping[str, float]) -> tuple[str, ...]:
     known = load_knowledge()
     values = {name: value for name, value in answers.values.items() if name != key}
-    now = _best(values, known)
-    then = (_best({**values, key: value}, known) for value in known.usual_values(key))
+    now = _best(values, known, shifts)
+    then = (_best({**values, key: value}, known, shifts) for value in known.usual_values(key))
     return tuple(dict.fromkeys(approach for approach in then if approach != now))
 
 
-def _best(values: Mapping[str, Value], known: Knowledge) -> str:
-    return APPROACHES[int(np.argmax(odds(values, knowledge=known)))]
+def _best(values: Mapping[str, Value], known: Knowledge, shifts: Mapping[str, float]) -> str:
+    return APPROACHES[int(np.argmax(odds(values, knowledge=known, shifts=shifts)))]
 
 
 def _enough(answers: Answers, *, everything: bool) -> str:

@@ -173,8 +173,21 @@ class RunFolder:
         return stored
 
     def advice(self) -> StatedAdvice | None:
-        """What was advised before the run, as it was fixed then; None where nothing was."""
-        return self.read("advice.json", StatedAdvice) if self.has("advice.json") else None
+        """What was advised before the run, checked against the run's key; None where nothing was advised then.
+
+        Raises:
+            RunFolderError: the advice was changed after it had been fixed.
+        """
+        fixed = self.key().parts.get("advice") if self.has("run.json") else None
+        if fixed is None:
+            return None
+        stated = self.read("advice.json", StatedAdvice)
+        if stated.digest != fixed:
+            raise RunFolderError(
+                f"The advice in {self.path / 'advice.json'} was changed after the run had begun: it was fixed as "
+                f"{fixed[:12]}…, now it is {stated.digest[:12]}…. Put it back, or start another run."
+            )
+        return stated
 
     def key(self) -> RunKey:
         """What this run is."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from advisor.answers import Answers, Session, combine, load_session, parse_set, read_answers_file, save_session
 from advisor.errors import UserError
-from advisor.records import Answer, Source
+from advisor.records import ARMS_OF, Answer, Source
 
 if TYPE_CHECKING:
     from advisor.data import DataReading
@@ -65,6 +65,8 @@ def run(options: Options) -> None:
     if outcome and outcome.quit:
         out.print(f"Kept in {_session_path(options)}; the same command goes on from there.", markup=False)
         return
+    if earlier.title and not options.title:
+        options = replace(options, title=earlier.title)
     _finish(start, outcome, options=options, reading=reading)
 
 
@@ -168,6 +170,7 @@ def _earlier(options: Options, out: Console, *, asking: bool) -> Session:
 
 def _interview(start: Answers, options: Options, earlier: Session, out: Console) -> Outcome:
     from advisor.cli.prompter import TerminalPrompter
+    from advisor.experience import experience, past_verdicts
     from advisor.interview import interview
 
     path = _session_path(options)
@@ -176,7 +179,14 @@ def _interview(start: Answers, options: Options, earlier: Session, out: Console)
         said = tuple(one for one in answers.answers if one.source is not Source.DATA)
         save_session(path, Session(earlier.started, _now(), options.title or earlier.title, said, finished))
 
-    outcome = interview(start, TerminalPrompter(out), keep=keep, everything=options.everything)
+    past = past_verdicts()
+    outcome = interview(
+        start,
+        TerminalPrompter(out),
+        keep=keep,
+        everything=options.everything,
+        shifts=lambda values: experience(values, past).shifts,
+    )
     keep(outcome.answers, finished=not outcome.quit)
     return outcome
 
@@ -216,6 +226,8 @@ def _write(advice: Advice, folder: Path) -> list[str]:
     found = advice.recommendation
     chart = cost_chart_svg(advice.costs, names=TITLES, advised=found.approach, runner_up=found.runner_up)
     try:
+        for name in ("advice-costs.svg", "advice.md"):
+            api.keep_older(folder / name)
         (folder / "advice-costs.svg").write_text(chart, encoding="utf-8")
         (folder / "advice.md").write_text(advice_markdown(advice, chart="advice-costs.svg"), encoding="utf-8")
     except OSError as error:
@@ -234,7 +246,11 @@ def _put_on_trial(advice: Advice, folder: Path) -> list[str]:
     written = write_hypothesis(folder, advice.hypothesis, band=band, answers=advice.answers)
     names = ", ".join(written.arms_kept)
     kept = [f"Its own line `arms` was left as it is ({names})."] if names else []
-    return [f"Wrote the advice as a hypothesis into {written.path}.", *kept, f"Next: bakeoff run {folder}"]
+    said = [f"Wrote the advice as a hypothesis into {written.path}.", *kept]
+    if not set(ARMS_OF[advice.hypothesis.approach]) & set(advice.hypothesis.arms):
+        missing = "documents (corpus.jsonl or corpus/)" if "rag" in advice.hypothesis.approach else "train.jsonl"
+        return [*said, f"These data cannot put it on trial yet: bring {missing}, then run advise again."]
+    return [*said, f"Next: bakeoff run {folder}"]
 
 
 def _now() -> str:

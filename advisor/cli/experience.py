@@ -29,6 +29,9 @@ def experience(name: str | None, forget_all: bool) -> None:
             raise UserError(f'no verdict of "{name}" is remembered; `advise experience` lists the names')
         for one in gone:
             one.file.unlink(missing_ok=True)
+        if forget_all:  # damaged files too
+            for file in verdicts_folder().glob("*.json"):
+                file.unlink(missing_ok=True)
         out.print(f"Forgot {len(gone)} of {len(past)} verdicts.")
         return
     if not past:

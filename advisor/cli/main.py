@@ -5,7 +5,9 @@ Exit codes: 0 done, 1 our fault (with a traceback), 2 the user's input (with a s
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
 import os
 import sys
 from pathlib import Path
@@ -112,18 +114,26 @@ def cli(
 
 def main() -> None:
     """Entry point: errors that the user can mend become sentences and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without a letter shows a question mark
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt, EOFError):
-        click.echo("\nStopped. Answers given so far are kept; `advise` goes on from there.", err=True)
+        click.echo("\nStopped. Answers given so far are kept; the same command goes on from there.", err=True)
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except UserError as error:
         click.echo(f"advise: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EIO):
+            raise
+        click.echo(f"advise: the output could not be written ({error.strerror}); advice.json is safe", err=True)
         sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from advisor.questionnaire import printable
-from advisor.records import APPROACH_NAMES, APPROACHES, Advice, Standing, Vote
+from advisor.records import APPROACH_NAMES, APPROACHES, ARMS_OF, Advice, Standing, Vote
 from advisor.render import words
 from advisor.rules import load_knowledge
 
@@ -51,7 +51,7 @@ def _head(advice: Advice) -> Iterator[str]:
     best = advice.recommendation.standing(advice.recommendation.approach)
     yield f"# {escaped(advice.title)}: {words.TITLES[best.approach]}"
     yield ""
-    odds = f"{best.band} ({words.BANDS[best.band]})"
+    odds = f"{best.band} ({words.band_text(best.band)})"
     yield f"**Advice: {APPROACH_NAMES[best.approach]}.** Odds that it is the right one: {odds}."
     if advice.recommendation.runner_up:
         second = advice.recommendation.standing(advice.recommendation.runner_up)
@@ -70,7 +70,7 @@ def _ranking(advice: Advice) -> Iterator[str]:
         (
             words.TITLES[one.approach],
             one.band,
-            escaped(one.vetoes[0].reason if one.vetoes else words.BANDS[one.band]),
+            escaped(one.vetoes[0].reason if one.vetoes else words.band_text(one.band)),
         )
         for one in advice.recommendation.standings
     ]
@@ -130,7 +130,7 @@ def _needed(needed: float) -> str:
 def _layers(advice: Advice) -> Iterator[str]:
     yield "## Layers"
     yield ""
-    rows = [(one.name, words.USES[one.use], escaped(one.reason)) for one in advice.layers]
+    rows = [(one.name, words.use_text(one.use), escaped(one.reason)) for one in advice.layers]
     yield from table(("Layer", "Use", "Why"), rows)
     yield ""
     yield f"Tuning: {escaped(advice.tuning)}"
@@ -205,7 +205,11 @@ def _trial(advice: Advice) -> Iterator[str]:
     yield ""
     yield escaped(advice.hypothesis.text)
     yield ""
-    yield f"To put it on trial: `bakeoff run` with the arms {', '.join(f'`{arm}`' for arm in advice.hypothesis.arms)}."
+    arms = ", ".join(f"`{arm}`" for arm in advice.hypothesis.arms)
+    if set(ARMS_OF[advice.hypothesis.approach]) & set(advice.hypothesis.arms):
+        yield f"To put it on trial: `bakeoff run` with the arms {arms}."
+    else:
+        yield f"The data cannot put it on trial yet; only {arms} could run."
 
 
 def _answers(advice: Advice) -> Iterator[str]:

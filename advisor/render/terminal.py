@@ -48,7 +48,7 @@ def _headline(out: Console, advice: Advice) -> None:
     best = found.standing(found.approach)
     out.print()
     out.print(Text.assemble("Advice: ", (words.TITLES[best.approach], "bold green")))
-    out.print(Text(f"Odds that it is the right one: {best.band} ({words.BANDS[best.band]})."))
+    out.print(Text(f"Odds that it is the right one: {best.band} ({words.band_text(best.band)})."))
     if found.runner_up:
         second = found.standing(found.runner_up)
         out.print(Text(f"Runner-up: {APPROACH_NAMES[second.approach]} ({second.band})."))
@@ -127,7 +127,7 @@ def change_lines(advice: Advice) -> Iterator[str]:
 def _layers(out: Console, advice: Advice) -> None:
     heading(out, "Layers")
     for layer in advice.layers:
-        bullet(out, f"{layer.name}: {words.USES[layer.use]}. {layer.reason}")
+        bullet(out, f"{layer.name}: {words.use_text(layer.use)}. {layer.reason}")
     out.print(Padding(Text(advice.tuning), (0, 0, 0, 2)))
 
 

@@ -74,6 +74,16 @@ def signed(points: float) -> str:
     return f"{points:+.1f}"
 
 
+def band_text(band: str) -> str:
+    """What a band means; a band of another version stands for itself."""
+    return BANDS.get(band, printable(band))
+
+
+def use_text(use: str) -> str:
+    """Whether a layer is used."""
+    return USES.get(use, printable(use))
+
+
 def money(amount: float, currency: str) -> str:
     """Money to two figures, `$12,000`; from a cent to ten with cents, below a cent `$0.00012`. 0 or more."""
     sign = {"USD": "$", "EUR": "€", "GBP": "£"}.get(currency, f"{currency} ")

@@ -1,8 +1,10 @@
 """What a verdict says of the advice that was given before it, in words that a client can hold us to.
 
-Arms belong to approaches (`records.APPROACH_OF`); the advice is on an approach.
+Arms belong to approaches (`records.APPROACH_OF`); the advice is on an approach. Without documents the retrieval arms
+show training examples, so they count as few-shot prompting and fine-tuning.
 
-CONFIRMED  1. the verdict is `winner` or `tie` and the arm that it recommends is of the advised approach; or
+CONFIRMED  (only where an arm of another approach took part too; approaches that did not are named)
+           1. the verdict is `winner` or `tie` and the arm that it recommends is of the advised approach; or
            2. an arm of the advised approach beats every arm of every other approach and is significantly better than
               the control, and reaches the target where there is one. (Two arms of one approach may then still be open
               between themselves.)
@@ -21,19 +23,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.experiment.decide import Evidence, evidence_for
-from harness.experiment.wording import name_of
-from harness.records import APPROACH_NAMES, APPROACH_OF, CONTROL, AdviceRelation, Cost, Verdict, VerdictKind
+from harness.experiment.wording import listed, name_of, points, share
+from harness.records import APPROACH_NAMES, APPROACH_OF, APPROACHES, CONTROL, AdviceRelation, Cost, Verdict, VerdictKind
 from harness.scenario import DecisionRule, StatedAdvice
 
 
 def relation_of(
-    verdict: Verdict, advice: StatedAdvice | None, *, rule: DecisionRule, costs: Sequence[Cost] = ()
+    verdict: Verdict,
+    advice: StatedAdvice | None,
+    *,
+    rule: DecisionRule,
+    costs: Sequence[Cost] = (),
+    documents: bool = True,
 ) -> AdviceRelation:
-    """Confirmed, refuted or undecided, and why; the empty relation where nothing was advised."""
+    """Confirmed, refuted or undecided, and why; the empty relation where nothing was advised.
+
+    `documents`: whether the run had documents to retrieve from.
+    """
     if advice is None:
         return AdviceRelation()
     evidence = evidence_for(verdict.scores, verdict.comparisons, rule=rule, costs=costs)
-    relation, reasons = _relation(verdict, advice.approach, evidence)
+    relation, reasons = _relation(verdict, advice.approach, evidence, documents=documents)
     return AdviceRelation(
         relation=relation,
         advised=advice.approach,
@@ -43,19 +53,33 @@ def relation_of(
     )
 
 
-def _relation(verdict: Verdict, approach: str, evidence: Evidence) -> tuple[str, list[str]]:
-    mine = [arm for arm in evidence.candidates if APPROACH_OF.get(arm) == approach]
-    others = [arm for arm in evidence.candidates if APPROACH_OF.get(arm) != approach]
+def _relation(verdict: Verdict, approach: str, evidence: Evidence, *, documents: bool) -> tuple[str, list[str]]:
+    mine = [arm for arm in evidence.candidates if approach_of(arm, documents=documents) == approach]
+    others = [arm for arm in evidence.candidates if arm not in mine]
     if not mine:
         return "undecided", [_not_tried(verdict, approach)]
     fewest = evidence.rule.fewest_cases
     if evidence.independent < fewest:
         return "undecided", [f"There are {evidence.independent} independent cases; the rule asks for {fewest}."]
-    confirmed = list(_confirming(verdict, evidence, mine, others))
+    confirmed = list(_confirming(verdict, evidence, mine, others)) if others else []
     if confirmed:
-        return "confirmed", confirmed
+        return "confirmed", [*confirmed, *_untried(evidence, approach, documents=documents)]
     refuted = list(_refuting(verdict, evidence, mine, others))
     return ("refuted", refuted) if refuted else ("undecided", list(_open(verdict, evidence, mine, others)))
+
+
+def approach_of(arm: str, *, documents: bool) -> str | None:
+    """The approach that an arm put on trial in this run; None for an arm of one's own."""
+    if not documents:
+        return {"rag": "few_shot", "rag_lora": "fine_tuning"}.get(arm, APPROACH_OF.get(arm))
+    return APPROACH_OF.get(arm)
+
+
+def _untried(evidence: Evidence, approach: str, *, documents: bool) -> Iterator[str]:
+    tried = {approach_of(arm, documents=documents) for arm in evidence.candidates}
+    missing = [APPROACH_NAMES[name] for name in APPROACHES if name not in tried and name != approach]
+    if missing:
+        yield f"Not tried, and so not ruled out: {', '.join(missing)}."
 
 
 def _recommended(verdict: Verdict) -> str | None:
@@ -65,13 +89,14 @@ def _recommended(verdict: Verdict) -> str | None:
 def _confirming(verdict: Verdict, evidence: Evidence, mine: list[str], others: list[str]) -> Iterator[str]:
     arm = _recommended(verdict)
     if arm in mine:
-        yield f"The verdict recommends {name_of(arm)}, an arm of the advised approach."
+        yield f"The verdict recommends {name_of(arm)}, of the advised approach: {_how(verdict, evidence, arm, others)}."
         return
     for one in mine:
         beats_all = others and all(evidence.beats(one, other) for other in others)
         above_control = CONTROL not in evidence.scores or evidence.is_better(one, CONTROL)
         if beats_all and above_control and evidence.reaches_target(one):
-            yield f"{_start(name_of(one))} beats every arm of every other approach, beyond chance."
+            rivals = f"every arm of every other approach, beyond chance: {_leads(evidence, one, others)}"
+            yield f"{_start(name_of(one))} beats {rivals}."
             return
 
 
@@ -82,14 +107,13 @@ def _refuting(verdict: Verdict, evidence: Evidence, mine: list[str], others: lis
             break
     arm = _recommended(verdict)
     if arm is not None and arm in others:
-        how = (
-            "wins" if verdict.kind is VerdictKind.WINNER else "is no worse by the margin, and is the cheapest such arm"
-        )
-        yield f"The verdict recommends {name_of(arm)}, of another approach: it {how}."
+        yield f"The verdict recommends {name_of(arm)}, of another approach: {_how(verdict, evidence, arm, mine)}."
     if CONTROL in evidence.scores and all(evidence.is_no_better_by_margin(one, CONTROL) for one in mine):
-        yield f"{_start(_all(mine))} is shown to be no better, by the margin, than always giving the commonest answer."
+        shown = f"{_start(_all(mine))} {'is' if len(mine) == 1 else 'are'} shown to be at most"
+        yield f"{shown} {points(evidence.rule.margin)} better than always giving the commonest answer."
     if all(evidence.shown_below_target(one) for one in mine):
-        yield f"{_start(_all(mine))} misses the target, with the whole interval below it."
+        highs = listed([f"{name_of(one)} ({share(evidence.scores[one].high)})" for one in mine])
+        yield f"The target of {share(evidence.rule.target or 0.0)} lies above the whole interval of {highs}."
 
 
 def _open(verdict: Verdict, evidence: Evidence, mine: list[str], others: list[str]) -> Iterator[str]:
@@ -118,14 +142,23 @@ def _not_tried(verdict: Verdict, approach: str) -> str:
     return f"The advised approach, {name}, was not among the arms of this run."
 
 
-def _leads(evidence: Evidence, other: str, mine: list[str]) -> str:
-    found = [(one, evidence.between(other, one)) for one in mine]
-    return ", ".join(f"{100 * gap.difference:.0f} points ahead of {name_of(one)}" for one, gap in found if gap)
+def _how(verdict: Verdict, evidence: Evidence, arm: str, rivals: Sequence[str]) -> str:
+    """What the recommendation rests on, against these rivals."""
+    if verdict.kind is VerdictKind.WINNER:
+        leads = _leads(evidence, arm, rivals)
+        return f"it wins{f', {leads}' if leads else ''}"
+    tied = _all([one for one in verdict.tied if one != arm])
+    return f"it is the cheapest in a tie with {tied}, where nothing is better by more than {points(verdict.margin)}"
+
+
+def _leads(evidence: Evidence, arm: str, others: Sequence[str]) -> str:
+    """By how much an arm is ahead of others, as measured."""
+    found = [(one, evidence.between(arm, one)) for one in others]
+    return listed([f"{points(gap.difference)} ahead of {name_of(one)}" for one, gap in found if gap] or [""])
 
 
 def _all(arms: Sequence[str]) -> str:
-    names = [name_of(arm) for arm in arms]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return listed([name_of(arm) for arm in arms])
 
 
 def _start(text: str) -> str:

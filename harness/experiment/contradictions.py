@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.experiment.advice import approach_of
 from harness.experiment.compare import seen_from
-from harness.experiment.wording import name_of
-from harness.records import CONTROL, ArmScore, Comparison, Contradiction, Cost, StoredScenario, Verdict
+from harness.experiment.wording import name_of, points, share
+from harness.records import ArmScore, Comparison, Contradiction, Cost, StoredScenario, Verdict
 from harness.scenario import StatedAdvice
 
 FACTS_METRIC = "contains"
@@ -44,7 +45,7 @@ def contradictions(advice: StatedAdvice, trial: Trial) -> tuple[Contradiction, .
     """Every answer that the trial contradicts, with what was found instead."""
     answers, sources = dict(advice.answers), dict(advice.sources)
     found = [*_gap(answers, trial), *_known_facts(answers, trial)]
-    found += [*_counts(answers, sources, trial.scenario), *_latency(answers, trial)]
+    found += [*_counts(answers, sources, trial.scenario), *_latency(answers, trial, approach=advice.approach)]
     return tuple(Contradiction(key, answers[key], sources.get(key, ""), sentence) for key, sentence in found)
 
 
@@ -74,8 +75,8 @@ def _facts_brought(trial: Trial) -> str:
         if gap and gap.p_adjusted < trial.verdict.alpha and gap.difference >= trial.verdict.margin:
             has, lacks = (_score(trial.scores, one) for one in (arm, without))
             return (
-                f"an accepted answer stands in {_percent(has)} of the answers of {name_of(arm)} "
-                f"and in {_percent(lacks)} of those of {name_of(without)}."
+                f"an accepted answer stands in {share(has)} of the answers of {name_of(arm)} "
+                f"and in {share(lacks)} of those of {name_of(without)}."
             )
     return ""
 
@@ -96,18 +97,23 @@ def _beats_prompt(arm: str, trial: Trial) -> bool:
 
 def _lead(arm: str, trial: Trial) -> str:
     gap = _pair(trial.verdict.comparisons, arm, "prompt")
-    return f"{name_of(arm)} is {100 * gap.difference:.0f} points ahead of {name_of('prompt')}." if gap else ""
+    return f"{name_of(arm)} is {points(gap.difference)} ahead of {name_of('prompt')}." if gap else ""
 
 
 def _counts(
     answers: Mapping[str, Answer], sources: Mapping[str, str], scenario: StoredScenario
 ) -> Iterator[tuple[str, str]]:
+    """What was counted; nothing is said of a side that a limit on the command line cut."""
+    cut = {one.setting for one in scenario.inferred}
     counted = {
         "labelled_examples": (scenario.train_examples + scenario.dev_examples, "training rows took part in this run"),
         "eval_examples": (scenario.eval_cases, "eval cases took part in this run"),
         "classes": (len(scenario.labels), "labels are in the label set"),
     }
+    cut_by = {"labelled_examples": "train rows", "eval_examples": "eval rows"}
     for key, (count, what) in counted.items():
+        if cut_by.get(key) in cut:
+            continue
         said = answers.get(key)
         if sources.get(key) == "data" or isinstance(said, bool) or not isinstance(said, int):
             continue
@@ -120,9 +126,13 @@ def _far_apart(said: int, count: int) -> bool:
     return large > OFF_BY * small
 
 
-def _latency(answers: Mapping[str, Answer], trial: Trial) -> Iterator[tuple[str, str]]:
-    limit, arm = answers.get("latency_ms"), trial.verdict.arm
-    if isinstance(limit, bool) or not isinstance(limit, int) or arm in (None, CONTROL):
+def _latency(answers: Mapping[str, Answer], trial: Trial, *, approach: str) -> Iterator[tuple[str, str]]:
+    """The time of the recommended arm, else of the best arm of the advised approach."""
+    documents = trial.scenario.documents > 0
+    arms = [one.arm for one in trial.verdict.scores]
+    best = next((arm for arm in arms if approach_of(arm, documents=documents) == approach), None)
+    limit, arm = answers.get("latency_ms"), trial.verdict.arm or best
+    if isinstance(limit, bool) or not isinstance(limit, int):
         return
     cost = next((one for one in trial.costs if one.arm == arm), None)
     if cost and cost.latency_p95 is not None and 1000 * cost.latency_p95 > limit:
@@ -143,7 +153,3 @@ def _pair(pairs: Sequence[Comparison], first: str, second: str) -> Comparison | 
 
 def _score(scores: Sequence[ArmScore], arm: str) -> float:
     return next(one.value for one in scores if one.arm == arm and one.metric == FACTS_METRIC)
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.0f} %"

@@ -123,7 +123,8 @@ def _advice(
 ) -> AdviceRelation:
     """What the verdict says of the advice, and which answers behind it the trial contradicts."""
     advice, measured = folder.advice(), costs(folder)
-    relation = relation_of(verdict, advice, rule=folder.rule().rule, costs=measured)
+    documents = folder.scenario().documents > 0
+    relation = relation_of(verdict, advice, rule=folder.rule().rule, costs=measured, documents=documents)
     if advice is None:
         return relation
     has_facts = any(score.metric == FACTS_METRIC for score in scores)

@@ -102,7 +102,7 @@ def _same_run(folder: RunFolder, key: RunKey) -> None:
     old = folder.key()
     if old.key == key.key:
         return
-    changed = [name for name in key.parts if old.parts.get(name) != key.parts[name]]
+    changed = [name for name in {**key.parts, **old.parts} if old.parts.get(name) != key.parts.get(name)]
     raise RunFolderError(
         f"{folder.path} holds another run: {', '.join(changed) or 'its key'} changed since it began. Name a new folder "
         "with --out, or put back what was changed."

@@ -13,7 +13,7 @@ import msgspec
 import platformdirs
 
 from harness import provenance
-from harness.records import APPROACH_OF
+from harness.experiment.advice import approach_of
 from harness.store import RunFolder, write_whole
 
 SCHEMA_VERSION = 1
@@ -69,6 +69,12 @@ def remember(folder: RunFolder) -> str | None:
     return None
 
 
+def _without_path(model: str) -> str:
+    """The last part of a folder's path; a Hugging Face id (`owner/name`) stays whole."""
+    is_path = model.startswith(("/", ".", "~")) or model.count("/") > 1 or "\\" in model
+    return model.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] if is_path else model
+
+
 def _record(folder: RunFolder) -> RememberedVerdict:
     verdict, scenario, advice = folder.verdict(), folder.scenario(), folder.advice()
     return RememberedVerdict(
@@ -77,7 +83,7 @@ def _record(folder: RunFolder) -> RememberedVerdict:
         kind=scenario.kind,
         verdict=verdict.kind.value,
         arm=verdict.arm,
-        approach=APPROACH_OF.get(verdict.arm or ""),
+        approach=approach_of(verdict.arm or "", documents=scenario.documents > 0),
         advised=verdict.advice.advised,
         relation=verdict.advice.relation,
         answers=dict(advice.answers) if advice else {},
@@ -87,6 +93,6 @@ def _record(folder: RunFolder) -> RememberedVerdict:
         cases=scenario.eval_cases,
         train_examples=scenario.train_examples,
         documents=scenario.documents,
-        model=folder.provenance().model,
+        model=_without_path(folder.provenance().model),
         quick=scenario.quick,
     )

@@ -60,6 +60,11 @@ def share(value: float) -> str:
     return f"{_hundredths(value)} %"
 
 
+def points(difference: float) -> str:
+    """A difference: 0.08 -> "8 points" (of a percentage, or of 100)."""
+    return f"{_points(difference)} point{'' if _points(difference) in ('1', '-1') else 's'}"
+
+
 def listed(items: Sequence[str]) -> str:
     """a, b and c."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
@@ -86,7 +91,7 @@ class _Words:
 
     def points(self, difference: float) -> str:
         """A difference: 8 points (of a percentage, or of 100)."""
-        return f"{_points(difference)} point{'' if _points(difference) in ('1', '-1') else 's'}"
+        return points(difference)
 
     def span(self, low: float, high: float) -> str:
         """An interval of differences: -3 to 14 points."""

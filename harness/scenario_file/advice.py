@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import date
+import contextlib
+from collections.abc import Callable
+from datetime import date, datetime
 from typing import Any
 
 from harness.records import APPROACHES
 from harness.scenario import StatedAdvice
 
-Faults = list[tuple[str, str]]
-"""(key, what is wrong with it)."""
+Faults = list[tuple[str, str, str]]
+"""(table, key, what is wrong with it); the table is '' for what stands at the top."""
 
 _TEXTS = ("hypothesis", "band")
+_NEEDED = ("date", "approach", "hypothesis")
+_LARGEST = 2**63 - 1
 
 
 def read_advice(raw: object) -> tuple[StatedAdvice | None, Faults]:
@@ -19,16 +23,17 @@ def read_advice(raw: object) -> tuple[StatedAdvice | None, Faults]:
     if raw is None:
         return None, []
     if not isinstance(raw, dict):
-        return None, [("advice", "'advice' must be a table: write [advice] on a line of its own, its settings below")]
-    faults = [*_unknown(raw), *_wrong(raw)]
+        fault = "'advice' must be a table: write [advice] on a line of its own, its settings below"
+        return None, [("", "advice", fault)]
+    faults = [*_unknown(raw), *_missing(raw), *_wrong(raw)]
     if faults:
         return None, faults
     return (
         StatedAdvice(
-            date=str(raw["date"]),
+            date=_iso_date(raw["date"]) or "",
             approach=raw["approach"],
             runner_up=raw.get("runner_up", ""),
-            hypothesis=raw.get("hypothesis", ""),
+            hypothesis=raw["hypothesis"],
             band=raw.get("band", ""),
             answers=tuple(raw.get("answers", {}).items()),
             sources=tuple(raw.get("sources", {}).items()),
@@ -39,39 +44,52 @@ def read_advice(raw: object) -> tuple[StatedAdvice | None, Faults]:
 
 def _unknown(raw: dict[str, Any]) -> Faults:
     known = ("date", "approach", "runner_up", *_TEXTS, "answers", "sources")
-    return [(key, f"unknown setting 'advice.{key}'; known are {', '.join(known)}") for key in raw if key not in known]
+    said = f"known are {', '.join(known)}"
+    return [("advice", key, f"unknown setting 'advice.{key}'; {said}") for key in raw if key not in known]
+
+
+def _missing(raw: dict[str, Any]) -> Faults:
+    return [
+        ("", "advice", f"'advice.{key}' is missing; run `advise --data DIR` again, or take [advice] out")
+        for key in _NEEDED
+        if key not in raw
+    ]
 
 
 def _wrong(raw: dict[str, Any]) -> Faults:
-    faults = [
-        (key, f"'advice.{key}' is missing; run `advise --data DIR` again")
-        for key in ("date", "approach")
-        if key not in raw
-    ]
-    if "date" in raw and not _is_date(raw["date"]):
-        faults.append(("date", f"'advice.date' must be a date such as 2026-11-25; got {raw['date']!r}"))
+    faults = []
+    if "date" in raw and _iso_date(raw["date"]) is None:
+        said = f"'advice.date' must be a date such as 2026-11-25; got {raw['date']!r}"
+        faults.append(("advice", "date", said))
     for key in ("approach", "runner_up"):
         if key in raw and raw[key] not in APPROACHES:
-            faults.append((key, f"'advice.{key}' must be one of {', '.join(APPROACHES)}; got {raw[key]!r}"))
-    faults += [
-        (k, f"'advice.{k}' must be a text in double quotes") for k in _TEXTS if not isinstance(raw.get(k, ""), str)
-    ]
-    faults += _wrong_table(raw, "answers", (str, int, bool), "texts, whole numbers, true or false")
-    return faults + _wrong_table(raw, "sources", (str,), "texts")
+            said = f"'advice.{key}' must be one of {', '.join(APPROACHES)}; got {raw[key]!r}"
+            faults.append(("advice", key, said))
+    for key in _TEXTS:
+        if key in raw and not (isinstance(raw[key], str) and raw[key].strip()):
+            faults.append(("advice", key, f"'advice.{key}' must be a text in double quotes; got {raw[key]!r}"))
+    faults += _wrong_table(raw, "answers", _is_answer, "a text, a whole number, true or false")
+    return faults + _wrong_table(raw, "sources", lambda value: isinstance(value, str), "a text")
 
 
-def _wrong_table(raw: dict[str, Any], name: str, types: tuple[type, ...], what: str) -> Faults:
+def _wrong_table(raw: dict[str, Any], name: str, is_right: Callable[[object], bool], what: str) -> Faults:
     table = raw.get(name, {})
     if not isinstance(table, dict):
-        return [(name, f"'advice.{name}' must be a table: write [advice.{name}]")]
-    wrong = [key for key, value in table.items() if not isinstance(value, types)]
-    return [(key, f"'advice.{name}.{key}' must be one of: {what}; got {table[key]!r}") for key in wrong]
+        return [("advice", name, f"'advice.{name}' must be a table: write [advice.{name}]")]
+    wrong = [key for key, value in table.items() if not is_right(value)]
+    return [(f"advice.{name}", key, f"'advice.{name}.{key}' must be {what}; got {table[key]!r}") for key in wrong]
 
 
-def _is_date(value: object) -> bool:
+def _is_answer(value: object) -> bool:
+    return isinstance(value, str | bool) or (isinstance(value, int) and abs(value) <= _LARGEST)
+
+
+def _iso_date(value: object) -> str | None:
+    """A TOML date, or a text that is one; None for anything else."""
+    if isinstance(value, datetime):
+        return value.date().isoformat()
     if isinstance(value, date):
-        return True
-    try:
-        return bool(date.fromisoformat(str(value)))
-    except ValueError:
-        return False
+        return value.isoformat()
+    with contextlib.suppress(ValueError):
+        return date.fromisoformat(value).isoformat() if isinstance(value, str) else None
+    return None

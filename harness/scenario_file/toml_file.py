@@ -83,7 +83,7 @@ def read_settings(path: Path, *, known_arms: Iterable[str] = KNOWN_ARMS) -> tupl
     checks = _checks(tuple(known_arms))
     faults = list(_faults(values, checks=checks))
     advice, wrong = read_advice(values.get("advice"))
-    faults += [_Fault("advice", key, message) for key, message in wrong]
+    faults += [_Fault(*fault) for fault in wrong]
     problems = [
         Problem("error", fault.message, path.name, line_of(text, fault.key, table=fault.table)) for fault in faults
     ]

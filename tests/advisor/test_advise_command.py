@@ -176,7 +176,7 @@ def test_experience_is_shown_and_forgotten(advise, tmp_path):
     }  # fmt: skip
     (folder / "a.json").write_text(json.dumps(record))
     assert "tickets" in advise("experience")[1]
-    assert "confirmed in 1" in " ".join(advise(*FACTS, "--no-input")[1].split())
+    assert "The same advice was confirmed in 1" in " ".join(advise(*FACTS, "--no-input")[1].split())
     assert "Forgot 1 of 1" in advise("experience", "--forget", "tickets")[1]
     assert list(folder.iterdir()) == []
     assert advise("experience", "--forget", "tickets")[0] == 2

@@ -21,10 +21,24 @@ def write(folder, number=0, **changes):
 
 def test_a_verdict_speaks_for_what_won_and_against_what_it_refuted(tmp_path):
     write(tmp_path)
-    found = experience(TRAITS, past_verdicts(tmp_path))
+    found = experience(TRAITS, past_verdicts(tmp_path), advised="fine_tuning")
     assert (found.verdicts, found.refuted, found.confirmed) == (1, 1, 0)
     assert found.shifts == {"rag": 0.5, "fine_tuning": -0.5}
     assert "1 earlier bake-off of yours is like this use case" in found.sentence
+
+
+def test_only_the_same_advice_is_counted_as_borne_out(tmp_path):
+    write(tmp_path)
+    found = experience(TRAITS, past_verdicts(tmp_path), advised="rag")
+    assert (found.verdicts, found.refuted, found.confirmed) == (1, 0, 0)
+    assert "The same advice was in none of them put to the test." in found.sentence
+    assert "retrieval (RAG) +0.5, fine-tuning -0.5" in found.sentence
+
+
+def test_of_several_runs_of_one_scenario_the_newest_counts(tmp_path):
+    for number in range(5):
+        write(tmp_path, number)
+    assert experience(TRAITS, past_verdicts(tmp_path)).shifts["rag"] == 0.5
 
 
 def test_a_quick_run_counts_half(tmp_path):
@@ -34,7 +48,7 @@ def test_a_quick_run_counts_half(tmp_path):
 
 def test_many_verdicts_move_the_odds_no_further_than_the_bound(tmp_path):
     for number in range(20):
-        write(tmp_path, number)
+        write(tmp_path, number, name=f"s{number}")
     assert experience(TRAITS, past_verdicts(tmp_path)).shifts == {"rag": MOST_POINTS, "fine_tuning": -MOST_POINTS}
 
 

@@ -57,6 +57,64 @@ def test_the_users_own_arms_are_left_and_reported(tmp_path):
     assert read(tmp_path).arms == ("prompt", "lora")
 
 
+@pytest.mark.parametrize(
+    "own",
+    [
+        pytest.param("# only a comment, and no line end", id="a comment without a line end"),
+        pytest.param('name = "x"\n', id="settings"),
+        pytest.param('name = "x"\r\n[rule]\r\nmargin = 0.1\r\n', id="Windows line ends"),
+        pytest.param('instruction = """\n# no comment\n[advice]"""\n', id="a text that looks like TOML"),
+        pytest.param('advice.date = "2026-01-01"\nname = "x"\n', id="an advice without a table of its own"),
+        pytest.param('[advice]\n[files]\neval = "e.jsonl" # mine\n# last\n', id="an advice between others"),
+    ],
+)
+def test_writing_twice_is_writing_once(tmp_path, own):
+    path = tmp_path / "scenario.toml"
+    path.write_bytes(own.encode())
+    write(tmp_path)
+    once = path.read_bytes()
+    write(tmp_path)
+    assert path.read_bytes() == once
+    settings = read(tmp_path)
+    assert (settings.arms, settings.advice.approach) == (("prompt", "rag"), "rag")
+    kept = [line for line in own.encode().splitlines(keepends=True) if b"advice." not in line and line != b"[advice]\n"]
+    assert all(line in once for line in kept)
+
+
+def test_the_users_comments_in_and_below_our_table_are_kept_above_what_follows(tmp_path):
+    path = tmp_path / "scenario.toml"
+    path.write_text('[advice]\n# agreed with Ann\ndate = "2026-01-01"\n\n# where the rows are\n[files]\neval = "e"\n')
+    write(tmp_path)
+    text = path.read_text()
+    assert text.index("[advice.sources]") < text.index("# agreed with Ann") < text.index("# where the rows are")
+    assert text.index("# where the rows are") < text.index("[files]")
+
+
+@pytest.mark.parametrize(("line", "kept"), [('arms = "rag"', ("rag",)), ("arms = true", ("True",))])
+def test_arms_that_are_no_list_are_left_for_the_bake_off_to_refuse(tmp_path, line, kept):
+    (tmp_path / "scenario.toml").write_text(f"{line} # mine\n")
+    assert write(tmp_path).arms_kept == kept
+    assert line in (tmp_path / "scenario.toml").read_text()
+
+
+def test_a_link_stays_a_link_and_its_file_as_private_as_it_was(tmp_path):
+    real = tmp_path / "real.toml"
+    real.write_text('name = "x"\n')
+    real.chmod(0o640)
+    link = tmp_path / "s" / "scenario.toml"
+    link.parent.mkdir()
+    link.symlink_to(real)
+    write(link.parent)
+    assert link.is_symlink()
+    assert (real.stat().st_mode & 0o777, "[advice]" in real.read_text()) == (0o640, True)
+
+
+def test_a_place_that_is_no_folder_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        write(tmp_path / "file")
+
+
 def test_a_file_that_is_no_toml_is_left_as_it_is(tmp_path):
     path = tmp_path / "scenario.toml"
     path.write_text("name = \n")

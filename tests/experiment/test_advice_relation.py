@@ -1,6 +1,7 @@
 """When advice counts as confirmed, refuted or undecided."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -68,6 +69,70 @@ def test_the_relation_follows_the_written_rule(values, gaps, advised, expected):
     assert found.reasons, "every relation says why"
 
 
+TIED = {("lora", "prompt"): LEVEL}
+
+
+@pytest.mark.parametrize(
+    ("values", "gaps", "advised", "reasons"),
+    [
+        (
+            CLEAR, {}, "rag",
+            ["The verdict recommends RAG, of the advised approach: it wins, 20 points ahead of LoRA and 30 points "
+             "ahead of the plain prompt.",
+             "Not tried, and so not ruled out: few-shot prompting, retrieval with fine-tuning."],
+        ),
+        (
+            CLEAR, {}, "fine_tuning",
+            ["RAG beats LoRA, beyond chance: 20 points ahead of LoRA.",
+             "The verdict recommends RAG, of another approach: it wins, 20 points ahead of LoRA."],
+        ),
+        (
+            {"lora": 0.61, "prompt": 0.60, "dummy": 0.1}, TIED, "fine_tuning",
+            ["The verdict recommends the plain prompt, of another approach: it is the cheapest in a tie with LoRA, "
+             "where nothing is better by more than 5 points."],
+        ),
+        (
+            SHOTS_OPEN, {("nearest_shots", "few_shot"): OPEN}, "few_shot",
+            ["Nearest shots beats every arm of every other approach, beyond chance: 30 points ahead of RAG and 40 "
+             "points ahead of the plain prompt.",
+             "Not tried, and so not ruled out: fine-tuning, retrieval with fine-tuning."],
+        ),
+        (
+            {"few_shot": 0.12, "nearest_shots": 0.11, "dummy": 0.1},
+            {(a, b): LEVEL for a, b in combinations(("few_shot", "nearest_shots", "dummy"), 2)}, "few_shot",
+            ["Few-shot and nearest shots are shown to be at most 5 points better than always giving the commonest "
+             "answer."],
+        ),
+    ],
+)  # fmt: skip
+def test_reasons_are_sentences_with_numbers(values, gaps, advised, reasons):
+    assert list(relation(decided(values, gaps), advised).reasons) == reasons
+
+
+@pytest.mark.parametrize(
+    ("documents", "advised", "expected"),
+    [(True, "rag", "confirmed"), (False, "rag", "undecided"), (False, "few_shot", "confirmed")],
+)
+def test_without_documents_a_retrieval_arm_shows_examples_and_counts_as_few_shot(documents, advised, expected):
+    stated = StatedAdvice("2026-11-25", advised, hypothesis="It wins.")
+    made = relation_of(decided(CLEAR), stated, rule=rule(), documents=documents)
+    assert made.relation == expected
+    untried = [reason for reason in made.reasons if reason.startswith("Not tried")]
+    assert not untried or ("retrieval (RAG)" in untried[0]) is not documents
+
+
+def test_advice_that_was_tried_against_nothing_else_is_not_confirmed():
+    alone = decided({"nearest_shots": 0.8, "few_shot": 0.6, "dummy": 0.1})
+    assert alone.arm == "nearest_shots"
+    made = relation(alone, "few_shot")
+    assert (made.relation, made.reasons) == ("undecided", ("There was no arm of another approach to compare with.",))
+
+
+def test_a_missed_target_is_given_with_the_interval_that_lies_below_it():
+    reasons = relation(decided({"rag": 0.8, "prompt": 0.5, "dummy": 0.1}, target=0.95), "rag", target=0.95).reasons
+    assert reasons == ("The target of 95 % lies above the whole interval of RAG (88 %).",)
+
+
 def test_too_few_cases_settle_nothing_however_clear():
     found = relation(decided(CLEAR, n=20), "rag")
     assert found.relation == "undecided"
@@ -114,3 +179,20 @@ def test_equal_arms_seldom_speak_for_the_dearer_one(approach, false):
         verdict = judged(dummy=np.zeros(60), **answers)
         found.append(relation_of(verdict, StatedAdvice("2026-11-25", approach), rule=rule(resamples=999)).relation)
     assert found.count(false) / len(found) <= 0.08
+
+
+def test_without_a_rival_approach_nothing_is_confirmed():
+    verdict = decided({"nearest_shots": 0.8, "few_shot": 0.5, "dummy": 0.1})
+    assert verdict.arm == "nearest_shots"
+    found = relation(verdict, "few_shot")
+    assert found.relation == "undecided"
+    assert "no arm of another approach" in found.reasons[0]
+
+
+def test_retrieval_arms_without_documents_put_no_retrieval_on_trial():
+    verdict = decided({"rag": 0.8, "prompt": 0.5, "dummy": 0.1})
+
+    def found(approach):
+        return relation_of(verdict, StatedAdvice("2026-11-25", approach), rule=rule(), documents=False).relation
+
+    assert (found("rag"), found("few_shot"), found("prompting")) == ("undecided", "confirmed", "refuted")

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from verdict_builders import LEVEL, cost, decided, evidence
+from verdict_builders import LEVEL, OPEN, cost, decided, evidence
 
 from harness.experiment.contradictions import FACTS_METRIC, Trial, contradictions
 from harness.records import StoredScenario
-from harness.scenario import StatedAdvice
+from harness.scenario import Inference, StatedAdvice
 
 STORED = StoredScenario("s", "short_answer", "Answer.", (), (), (), 100, 80, 20, 50, 16, "user", 0)
 
@@ -73,6 +73,20 @@ def test_counts_contradict_beyond_half_as_many_again(said, contradicted):
 
 def test_counts_that_were_measured_are_not_held_against_themselves():
     assert found({"labelled_examples": 9000}, trial(READS), labelled_examples="data") == {}
+
+
+@pytest.mark.parametrize(("said", "side"), [("labelled_examples", "train rows"), ("eval_examples", "eval rows")])
+def test_counts_that_a_limit_on_the_command_line_cut_contradict_nothing(said, side):
+    cut = replace(STORED, inferred=(Inference(side, "100 of 9000", "--limit 100", "leave it out"),))
+    assert said in found({said: 9000}, trial(READS))
+    assert found({said: 9000}, trial(READS, stored=cut)) == {}
+
+
+def test_where_nothing_is_recommended_the_advised_arm_is_held_against_the_limit():
+    slow = replace(cost("rag", 500), latency_p95=0.9)
+    undecided = trial({"rag": 0.6, "prompt": 0.55, "dummy": 0.0}, gaps={("rag", "prompt"): OPEN}, costs=[slow])
+    assert undecided.verdict.arm is None
+    assert "latency_ms" in found({"latency_ms": 500}, undecided)
 
 
 def test_a_limit_on_latency_is_held_against_the_slowest_twentieth():

@@ -4,9 +4,10 @@ from dataclasses import replace
 import builders
 import pytest
 
-from harness.records import AdviceRelation, Comparison, VerdictKind
+from harness.records import AdviceRelation, Comparison, Contradiction, VerdictKind
 from harness.report.blocks import CaseBrowser, Facts, Intervals, Mark, Paragraph, Table
 from harness.report.content import build_report
+from harness.report.sections.advice import advice_section, contradiction_lines
 from harness.report.sections.cases import cases_section, graded_group, right_group
 from harness.report.sections.pairs import form_section, reading
 from harness.report.sections.scores import main_table, picture
@@ -87,6 +88,30 @@ def test_what_would_settle_it_is_said_only_where_it_is_open():
 )
 def test_the_trial_says_what_became_of_the_advice(relation, said):
     assert advice_sentence(relation) == said
+
+
+@pytest.mark.parametrize(
+    ("found", "line"),
+    [
+        (Contradiction("gap", "form", "typed", "No."), "You said that style and form matter most (typed). No."),
+        (Contradiction("gap", "form", "data", "No."), (
+            "On what the model lacks the answer was “form” (measured from the data). No."
+        )),
+        (Contradiction("base_knows_facts", True, "", "No."), "You said that the model knows the facts. No."),
+        (Contradiction("latency_ms", 1500, "file", "No."), (
+            "On how long users wait the answer was 1,500 (from a file of answers). No."
+        )),
+    ],
+)  # fmt: skip
+def test_a_contradicted_answer_is_given_back_in_words(found, line):
+    assert contradiction_lines((found,)) == (line,)
+
+
+def test_the_advice_of_a_quick_run_was_tried_quickly_and_the_section_says_so():
+    data = builders.winner()
+    quick = replace(data, scenario=replace(data.scenario, quick=True))
+    notes = [[block.text for block in blocks_of(advice_section(one), Paragraph) if block.note] for one in (data, quick)]
+    assert notes == [[], ["It was a quick run, with less tuning and fewer settings than a full one."]]
 
 
 def test_a_quick_run_is_called_one_in_the_verdict():

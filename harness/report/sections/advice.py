@@ -42,13 +42,27 @@ def advice_section(data: ReportData) -> Section | None:
     return Section("The advice on trial", "advice", tuple(blocks))
 
 
+SAID = {
+    ("gap", "form"): "style and form matter most",
+    ("gap", "facts"): "facts are what is missing",
+    ("gap", "none"): "the model lacks nothing",
+    ("base_knows_facts", True): "the model knows the facts",
+}
+"""Answers that make a sentence of their own."""
+
+
 def contradiction_lines(found: tuple[Contradiction, ...]) -> tuple[str, ...]:
     """One sentence an answer."""
     return tuple(
-        f"On {ANSWER_NAMES.get(one.key, one.key)} the answer was {said(one.said)}"
-        f"{f' ({SOURCES[one.source]})' if one.source in SOURCES else ''}. {one.found}"
-        for one in found
+        f"{_as_said(one)}{f' ({SOURCES[one.source]})' if one.source in SOURCES else ''}. {one.found}" for one in found
     )
+
+
+def _as_said(one: Contradiction) -> str:
+    sentence = SAID.get((one.key, one.said))
+    if sentence and one.source != "data":
+        return f"You said that {sentence}"
+    return f"On {ANSWER_NAMES.get(one.key, one.key)} the answer was {said(one.said)}"
 
 
 def said(value: str | int | bool) -> str:

@@ -64,7 +64,7 @@ def advice_sentence(relation: AdviceRelation) -> str | None:
 def verdict_section(data: ReportData) -> Section:
     """The section that the report opens with; its title is the headline."""
     words = [Paragraph(sentence) for sentence in data.verdict.sentences]
-    further = [advice_sentence(data.verdict.advice), settling(data), QUICK_NOTE if data.scenario.quick else None]
+    further = [settling(data), QUICK_NOTE if data.scenario.quick else None]
     blocks: list[Block] = [*words, Facts(key_facts(data), key=True)]
     blocks += [Paragraph(sentence) for sentence in further if sentence]
     return Section(headline(data.verdict), "verdict", tuple(blocks))
