@@ -65,7 +65,7 @@ def _relation(verdict: Verdict, approach: str, evidence: Evidence, *, documents:
     if confirmed:
         return "confirmed", [*confirmed, *_untried(evidence, approach, documents=documents)]
     refuted = list(_refuting(verdict, evidence, mine, others))
-    return ("refuted", refuted) if refuted else ("undecided", list(_open(verdict, evidence, mine, others)))
+    return ("refuted", refuted) if refuted else ("undecided", list(_open(evidence, mine, others)))
 
 
 def approach_of(arm: str, *, documents: bool) -> str | None:
@@ -95,19 +95,18 @@ def _confirming(verdict: Verdict, evidence: Evidence, mine: list[str], others: l
         beats_all = others and all(evidence.beats(one, other) for other in others)
         above_control = CONTROL not in evidence.scores or evidence.is_better(one, CONTROL)
         if beats_all and above_control and evidence.reaches_target(one):
-            rivals = f"every arm of every other approach, beyond chance: {_leads(evidence, one, others)}"
-            yield f"{_start(name_of(one))} beats {rivals}."
+            yield f"{_start(name_of(one))} beats every other approach, beyond chance: {_by(evidence, one, others)}."
             return
 
 
 def _refuting(verdict: Verdict, evidence: Evidence, mine: list[str], others: list[str]) -> Iterator[str]:
     for other in others:
         if all(evidence.beats(other, one) for one in mine):
-            yield f"{_start(name_of(other))} beats {_all(mine)}, beyond chance: {_leads(evidence, other, mine)}."
+            yield f"{_start(name_of(other))} beats {_by(evidence, other, mine)}, beyond chance."
             break
     arm = _recommended(verdict)
     if arm is not None and arm in others:
-        yield f"The verdict recommends {name_of(arm)}, of another approach: {_how(verdict, evidence, arm, mine)}."
+        yield f"The verdict recommends {name_of(arm)}, of another approach: {_how(verdict, evidence, arm, [])}."
     if CONTROL in evidence.scores and all(evidence.is_no_better_by_margin(one, CONTROL) for one in mine):
         shown = f"{_start(_all(mine))} {'is' if len(mine) == 1 else 'are'} shown to be at most"
         yield f"{shown} {points(evidence.rule.margin)} better than always giving the commonest answer."
@@ -116,7 +115,7 @@ def _refuting(verdict: Verdict, evidence: Evidence, mine: list[str], others: lis
         yield f"The target of {share(evidence.rule.target or 0.0)} lies above the whole interval of {highs}."
 
 
-def _open(verdict: Verdict, evidence: Evidence, mine: list[str], others: list[str]) -> Iterator[str]:
+def _open(evidence: Evidence, mine: list[str], others: list[str]) -> Iterator[str]:
     best = mine[0]
     rivals = [other for other in others if not evidence.beats(best, other)]
     if CONTROL in evidence.scores and not evidence.is_better(best, CONTROL):
@@ -127,8 +126,6 @@ def _open(verdict: Verdict, evidence: Evidence, mine: list[str], others: list[st
         yield f"{_start(name_of(best))} leads, but does not reach the target."
     else:
         yield "There was no arm of another approach to compare with."
-    if verdict.cases_needed:
-        yield f"About {verdict.cases_needed:,} cases in all may settle it."
 
 
 def _not_tried(verdict: Verdict, approach: str) -> str:
@@ -149,6 +146,12 @@ def _how(verdict: Verdict, evidence: Evidence, arm: str, rivals: Sequence[str]) 
         return f"it wins{f', {leads}' if leads else ''}"
     tied = _all([one for one in verdict.tied if one != arm])
     return f"it is the cheapest in a tie with {tied}, where nothing is better by more than {points(verdict.margin)}"
+
+
+def _by(evidence: Evidence, arm: str, beaten: Sequence[str]) -> str:
+    """The arms that it beats, each with by how much."""
+    found = [(one, evidence.between(arm, one)) for one in beaten]
+    return listed([f"{name_of(one)} by {points(gap.difference)}" for one, gap in found if gap])
 
 
 def _leads(evidence: Evidence, arm: str, others: Sequence[str]) -> str:

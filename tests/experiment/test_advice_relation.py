@@ -83,8 +83,8 @@ TIED = {("lora", "prompt"): LEVEL}
         ),
         (
             CLEAR, {}, "fine_tuning",
-            ["RAG beats LoRA, beyond chance: 20 points ahead of LoRA.",
-             "The verdict recommends RAG, of another approach: it wins, 20 points ahead of LoRA."],
+            ["RAG beats LoRA by 20 points, beyond chance.",
+             "The verdict recommends RAG, of another approach: it wins."],
         ),
         (
             {"lora": 0.61, "prompt": 0.60, "dummy": 0.1}, TIED, "fine_tuning",
@@ -93,8 +93,8 @@ TIED = {("lora", "prompt"): LEVEL}
         ),
         (
             SHOTS_OPEN, {("nearest_shots", "few_shot"): OPEN}, "few_shot",
-            ["Nearest shots beats every arm of every other approach, beyond chance: 30 points ahead of RAG and 40 "
-             "points ahead of the plain prompt.",
+            ["Nearest shots beats every other approach, beyond chance: RAG by 30 points and the plain prompt by 40 "
+             "points.",
              "Not tried, and so not ruled out: fine-tuning, retrieval with fine-tuning."],
         ),
         (

@@ -47,7 +47,7 @@ def winner() -> ReportData:
     advice = AdviceRelation(
         "refuted",
         "rag",
-        reasons=("RAG + LoRA beats RAG, beyond chance: 20 points ahead of RAG.",),
+        reasons=("RAG + LoRA beats RAG by 20 points, beyond chance.",),
         contradicted=(Contradiction("gap", "form", "typed", f"The misses are missing facts: {found}"),),
         hypothesis="On the eval set, retrieval (RAG) beats every cheaper approach.",
         date="2026-11-20",
