@@ -278,6 +278,9 @@ def _crossing_text(one: str, two: str, crossings: list[float]) -> str:
     cheaper = f"{two} is cheaper than {one} over the first year"
     unsure = f"between about {low} and {high}"
     depends = "it depends on how full the machines are"
+    if len(crossings) == 2:
+        where = f"at about {low}" if low == high else unsure
+        return f"{_upper(cheaper)}, except {where} requests a day, where {one} is."
     if len(crossings) % 2 == 0:
         return f"{_upper(cheaper)}, except {unsure} requests a day, where {depends}."
     above = f"Above about {high} {'request' if high == '1' else 'requests'} a day {cheaper}"
@@ -367,6 +370,10 @@ class _Case:
         """A request's tokens, weighed by what they cost a machine: reading is quicker than writing."""
         return prompt * self.prices["hosting.read_share"] + self.output_tokens
 
+    def cached_share(self, fixed: float) -> float:
+        """h, of a fixed prompt of so many tokens; providers cache no short ones."""
+        return self.prices["tokens.cached_share"] if fixed >= self.prices["tokens.cached_from"] else 0.0
+
     def label_price(self) -> float:
         """c_label (1 + overlap share)."""
         kind = {"classification": "category", "extraction": "fields"}.get(self.task, "text")
@@ -438,10 +445,11 @@ def _request_items(approach: str, case: _Case, prompt: _Prompt) -> Iterator[Cost
     prices, tuned = case.prices, "fine_tuning" in approach
     size, premium = case.size(tuned=tuned), prices["tokens.tuned_premium"] if tuned else 1.0
     read, written = (prices[f"tokens.{size}_{way}"] * premium for way in ("in", "out"))
-    share = prices["tokens.cached_share"]
+    share = case.cached_share(prompt.fixed)
     model = f"{'tuned ' if tuned else ''}{size} model"
     cached = prompt.fixed * (1 - share + share * prices["tokens.cached_ratio"])
-    how = f"{prompt.fixed:,.0f} tokens, {share:.0%} of them cached, {model} at {read:g} a million"
+    cached_words = f"{share:.0%} of them cached" if share else "none of them cached"
+    how = f"{prompt.fixed:,.0f} tokens, {cached_words}, {model} at {read:g} a million"
     yield CostItem("reading the instructions", cached * read / 1e6, "request", how)
     yield CostItem("reading the input", prompt.own * read / 1e6, "request", f"{prompt.own:,.0f} tokens at {read:g}")
     if prompt.added:
@@ -485,6 +493,9 @@ def _label_items(case: _Case, use: str) -> Iterator[CostItem]:
 def _index_items(case: _Case) -> Iterator[CostItem]:
     """Documents x (p_embed + context cost), once and for what changes; the vector store's F."""
     prices, tokens = case.prices, case.number("corpus_tokens")
+    yield CostItem("vector store", prices["retrieval.store_month"], "month", "one store")
+    if tokens == 0:
+        return
     price = prices["retrieval.embedding"] + prices["retrieval.context"]
     if case.in_house:  # the machine that answers also reads the documents
         size = case.size(tuned=False)
@@ -495,7 +506,6 @@ def _index_items(case: _Case) -> Iterator[CostItem]:
     changes, share = _CHANGES_A_YEAR[str(case.get("fact_change_rate"))], prices["retrieval.change_share"]
     how = f"{changes} changes a year, {share:.0%} of the documents each"
     yield CostItem("indexing again", changes * share / MONTHS * tokens / 1e6 * price, "month", how)
-    yield CostItem("vector store", prices["retrieval.store_month"], "month", "one store")
 
 
 def _training_items(approach: str, case: _Case, prompt: _Prompt, *, request: float) -> Iterator[CostItem]:
@@ -541,15 +551,23 @@ def _note_what_was_taken(case: _Case) -> None:
     if access == "open_weights" and not case.in_house:
         why = "nothing says that they must run on your own machines; answer so to see that bill"
         case.assume("open models", "at a provider, paid by the token", why)
-    tokens = int(case.values.get("corpus_tokens", 0))
-    if case.values.get("gap") in ("facts", "both") and 0 < tokens < FITS_A_PROMPT and not case.in_house:
+    tokens = case.number("corpus_tokens")
+    if tokens == 0:
+        why = "there are none to retrieve from; the bill shows what reading passages would cost"
+        case.assume("documents", "priced as if there were any, but for indexing", why)
+    if (
+        "corpus_tokens" in case.values
+        and case.values.get("gap") in ("facts", "both")
+        and 0 < tokens < FITS_A_PROMPT
+        and not case.in_house
+    ):
         _note_documents_in_the_prompt(case, tokens)
 
 
 def _note_documents_in_the_prompt(case: _Case, tokens: int) -> None:
     """Small collections could be in every prompt; whether they should is not for the bill to decide."""
     prices = case.prices
-    share, read = prices["tokens.cached_share"], prices[f"tokens.{case.size(tuned=False)}_in"]
+    share, read = case.cached_share(tokens), prices[f"tokens.{case.size(tuned=False)}_in"]
     more = tokens * (1 - share + share * prices["tokens.cached_ratio"]) * read / 1e6
     why = f"all {tokens:,} tokens in each prompt would add {more:.4f} to the price of a request"
     case.assume("documents in the prompt", "none", why)

@@ -15,8 +15,8 @@ import numpy as np
 
 from advisor.answers import Answers
 from advisor.questionnaire import Question, asked, load_questionnaire
-from advisor.recommend import odds, odds_by_world, recommend, worlds_for
-from advisor.records import APPROACHES, Answer, Conflict, Source, Value
+from advisor.recommend import best_approach, code_of, odds, odds_by_world, recommend, worlds_for
+from advisor.records import Answer, Conflict, Source, Value
 from advisor.rules import Knowledge, load_knowledge
 from advisor.sensitivity import open_questions
 
@@ -128,11 +128,9 @@ def interview(
         key = wanted or next_key(answers, everything=everything, shifts=moved)
         wanted = None
         because = _enough(answers, everything=everything) if key is None else ""
-        reply = (
-            prompter.enough(_place(answers, FIRST, len(order) + 1, moved), because)
-            if key is None
-            else prompter.ask(load_questionnaire().question(key), _place(answers, key, len(order) + 1, moved))
-        )
+        place = _place(answers, key or FIRST, len(order) + 1, moved)
+        question = load_questionnaire().question(key) if key else None
+        reply = prompter.ask(question, place) if question else prompter.enough(place, because)
         if reply is Action.QUIT:
             return Outcome(answers, len(order), "the session was left", quit=True)
         if reply is Action.STOP:
@@ -183,18 +181,12 @@ def use_of(
     best = int(np.argmax(overall))
     use, reached = 0.0, 0.0
     for value in knowledge.usual_values(key):
-        share = float(worlds.weights[worlds.codes[key] == _code_of(key, value)].sum())
+        share = float(worlds.weights[worlds.codes[key] == code_of(key, value)].sum())
         if share > 0:
             then = odds({**values, key: value}, knowledge=knowledge, shifts=shifts)
             use += share * float(then.max() - then[best])
             reached += share
     return use / reached if reached else 0.0
-
-
-def _code_of(key: str, value: Value) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    return load_questionnaire().question(key).values.index(value)
 
 
 def contradictions(answers: Answers) -> tuple[Conflict, ...]:
@@ -224,13 +216,9 @@ def _place(answers: Answers, key: str, number: int, shifts: Mapping[str, float])
 def _others(answers: Answers, key: str, shifts: Mapping[str, float]) -> tuple[str, ...]:
     known = load_knowledge()
     values = {name: value for name, value in answers.values.items() if name != key}
-    now = _best(values, known, shifts)
-    then = (_best({**values, key: value}, known, shifts) for value in known.usual_values(key))
+    now = best_approach(values, knowledge=known, shifts=shifts)
+    then = (best_approach({**values, key: value}, knowledge=known, shifts=shifts) for value in known.usual_values(key))
     return tuple(dict.fromkeys(approach for approach in then if approach != now))
-
-
-def _best(values: Mapping[str, Value], known: Knowledge, shifts: Mapping[str, float]) -> str:
-    return APPROACHES[int(np.argmax(odds(values, knowledge=known, shifts=shifts)))]
 
 
 def _enough(answers: Answers, *, everything: bool) -> str:
@@ -241,4 +229,4 @@ def _enough(answers: Answers, *, everything: bool) -> str:
         return "every question that applies has been answered"
     if len(left) == 1:
         return "the one question left open is not likely to change the advice"
-    return f"no answer to any of the {len(left)} questions left open is likely to change the advice"
+    return f"no single answer to the {len(left)} questions left open is likely to change the advice"

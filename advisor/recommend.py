@@ -21,14 +21,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from advisor.questionnaire import Condition, Requirement
+from advisor.questionnaire import Condition, Requirement, load_questionnaire
 from advisor.records import APPROACHES, Recommendation, Standing, Value, Veto, Vote
 from advisor.rules import Knowledge, Rule, Usual, band, load_knowledge, with_derived
 
 WORLDS = 512
 """Complete sets of answers that are averaged over; one more power of two moves odds by under one point."""
 
-NO_RULE_HOLDS = 1e-3
+UNUSUAL = 1e-3
 """Likelihood of an answer that is not among the usual ones."""
 
 _MANY = 10**12  # labels a class where there are no classes: no rule on it holds
@@ -43,7 +43,7 @@ class Worlds:
     """Complete sets of answers: one array a key, each `WORLDS` long, and the weight of each world."""
 
     codes: Mapping[str, Ints]
-    """Whole numbers as they are; other values by their place in `Knowledge.usual_values`."""
+    """Whole numbers as they are; other values by their place in `Question.values`."""
     weights: Floats
     """Add up to 1."""
 
@@ -90,13 +90,29 @@ def odds_by_world(worlds: Worlds, known: Knowledge, *, shifts: Mapping[str, floa
     points += [(shifts or {}).get(approach, 0.0) for approach in APPROACHES]
     logits = points * known.model.nats_per_point
     for veto in known.vetoes:
-        holds = _mask(veto.when, worlds.codes, known)
+        holds = _mask(veto.when, worlds.codes)
         for approach in veto.against:
             logits[holds, APPROACHES.index(approach)] = -np.inf
     raw = np.exp(logits - logits.max(axis=1, keepdims=True))
     open_to_all = np.isfinite(logits) / np.isfinite(logits).sum(axis=1, keepdims=True)
     surprise = known.model.surprise
     return np.asarray((1 - surprise) * raw / raw.sum(axis=1, keepdims=True) + surprise * open_to_all, dtype=np.float64)
+
+
+def best_approach(
+    values: Mapping[str, Value], *, knowledge: Knowledge, shifts: Mapping[str, float] | None = None
+) -> str:
+    """The approach that `recommend` advises, without its reasons. What is vetoed has no odds in any world, so the odds
+    decide alone."""
+    found = odds(values, knowledge=knowledge, shifts=shifts)
+    return APPROACHES[int(np.argmax(np.round(found, 9)))]
+
+
+def code_of(key: str, value: Value) -> int:
+    """How an answer stands in `Worlds.codes`."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return load_questionnaire().question(key).values.index(value)
 
 
 def votes_for(values: Mapping[str, Value], *, knowledge: Knowledge) -> Iterator[Vote]:
@@ -115,14 +131,14 @@ def worlds_for(values: Mapping[str, Value], knowledge: Knowledge) -> Worlds:
     log_weights = np.zeros(WORLDS)
     for key in knowledge.usual_keys:
         known = values.get(key)
-        drawn = np.zeros(WORLDS, dtype=np.int64) if known is None else np.full(WORLDS, _code(key, known, knowledge))
+        drawn = np.zeros(WORLDS, dtype=np.int64) if known is None else np.full(WORLDS, code_of(key, known))
         codes[key] = drawn
         left = np.ones(WORLDS, dtype=np.bool_)
         for usual in (one for one in knowledge.usual if one.key == key):
-            here = left & _mask(usual.when, codes, knowledge)
+            here = left & _mask(usual.when, codes)
             left &= ~here
             if known is None:
-                drawn[here] = _draw(usual, _uniforms(key)[here], knowledge)
+                drawn[here] = _draw(usual, _uniforms(key)[here])
             else:
                 log_weights[here] += np.log(_likelihood(usual, known))
     divisors = np.maximum(codes["classes"], 1)
@@ -137,7 +153,7 @@ def _points(worlds: Worlds, knowledge: Knowledge) -> Floats:
     points = np.tile(np.array(start, dtype=np.float64), (WORLDS, 1))
     facets: dict[str, list[Floats]] = {}
     for rule in knowledge.rules:
-        holds = _mask(rule.when, worlds.codes, knowledge)
+        holds = _mask(rule.when, worlds.codes)
         if holds.any():
             facets.setdefault(rule.facet, []).append(holds[:, None] * _weights(rule, knowledge))
     for votes in facets.values():
@@ -173,36 +189,21 @@ def _vetoes(values: Mapping[str, Value], knowledge: Knowledge) -> Iterator[Veto]
                 yield Veto(rule.id, approach, rule.reason, rule.sources)
 
 
-def _mask(when: Condition, codes: Mapping[str, Ints], knowledge: Knowledge) -> Bools:
+def _mask(when: Condition, codes: Mapping[str, Ints]) -> Bools:
     """In which worlds a condition holds."""
     holds = np.ones(WORLDS, dtype=np.bool_)
     for one in when.requirements:
-        holds &= _meets(one, codes[one.key], knowledge)
+        holds &= _meets(one, codes[one.key])
     return holds
 
 
-def _meets(one: Requirement, codes: Ints, knowledge: Knowledge) -> Bools:
+def _meets(one: Requirement, codes: Ints) -> Bools:
     if one.one_of:
-        wanted = [_code(one.key, value, knowledge) for value in one.one_of]
+        wanted = [code_of(one.key, value) for value in one.one_of]
         return np.asarray(np.logical_or.reduce([codes == code for code in wanted]))
     least = -1 if one.least is None else one.least
     below = 2 * _MANY * 10**4 if one.below is None else one.below
     return np.asarray((codes >= least) & (codes < below))
-
-
-def _code(key: str, value: Value, knowledge: Knowledge) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    values = _places(key, knowledge.digest)
-    return values[value]
-
-
-@functools.cache
-def _places(key: str, digest: str) -> dict[Value, int]:
-    """Value -> its place; the digest keeps other knowledge apart."""
-    from advisor.questionnaire import load_questionnaire
-
-    return {value: place for place, value in enumerate(load_questionnaire().question(key).values)}
 
 
 @functools.cache
@@ -212,8 +213,8 @@ def _uniforms(key: str) -> Floats:
     return (np.random.default_rng(seed).permutation(WORLDS) + 0.5) / WORLDS
 
 
-def _draw(usual: Usual, uniforms: Floats, knowledge: Knowledge) -> Ints:
-    codes = np.array([_code(usual.key, value, knowledge) for value in usual.values], dtype=np.int64)
+def _draw(usual: Usual, uniforms: Floats) -> Ints:
+    codes = np.array([code_of(usual.key, value) for value in usual.values], dtype=np.int64)
     places = np.searchsorted(np.cumsum(usual.shares), uniforms, side="right").clip(0, len(codes) - 1)
     return np.asarray(codes[places])
 
@@ -223,4 +224,4 @@ def _likelihood(usual: Usual, known: Value) -> float:
     if isinstance(known, int) and not isinstance(known, bool):
         nearest = min(range(len(usual.values)), key=lambda i: abs(np.log1p(int(usual.values[i])) - np.log1p(known)))
         return usual.shares[nearest]
-    return usual.shares[usual.values.index(known)] if known in usual.values else NO_RULE_HOLDS
+    return usual.shares[usual.values.index(known)] if known in usual.values else UNUSUAL

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from advisor.questionnaire import asked, load_questionnaire
-from advisor.recommend import Floats, odds, odds_by_world, votes_for, worlds_for
+from advisor.recommend import Floats, best_approach, odds_by_world, votes_for, worlds_for
 from advisor.records import APPROACHES, Flip, OpenQuestion, Recommendation, Reversal, Sensitivity, Value, Vote
 from advisor.rules import Knowledge, load_knowledge
 
@@ -70,7 +70,10 @@ def could_flip(
 ) -> bool:
     """Whether some usual answer to the question makes another approach the best."""
     known = load_knowledge()
-    return any(_best({**values, key: value}, known, shifts) != approach for value in known.usual_values(key))
+    return any(
+        best_approach({**values, key: value}, knowledge=known, shifts=shifts) != approach
+        for value in known.usual_values(key)
+    )
 
 
 def reversals(
@@ -127,7 +130,7 @@ def _flips(
             continue
         was = values.get(question.key)
         for value in _nearest_first(_candidates(question.key, values, known), was):
-            best = _best({**values, question.key: value}, known, shifts)
+            best = best_approach({**values, question.key: value}, knowledge=known, shifts=shifts)
             if value != was and best != approach:
                 yield Flip(question.key, was, value, best)
                 break
@@ -170,12 +173,6 @@ def _size(flip: Flip, known: Knowledge) -> tuple[bool, float]:
         return False, float(abs(np.log1p(int(flip.now)) - np.log1p(flip.was))) / 3
     values = known.usual_values(flip.key)
     return False, float(abs(values.index(flip.now) - values.index(flip.was)))
-
-
-def _best(values: Mapping[str, Value], known: Knowledge, shifts: Mapping[str, float] | None) -> str:
-    """Only the best approach, without reasons; vetoed ones have no odds in any world, so the odds alone decide."""
-    found = odds(values, knowledge=known, shifts=shifts)
-    return APPROACHES[int(np.argmax(np.round(found, 9)))]
 
 
 def _entropy(probabilities: Floats) -> float:

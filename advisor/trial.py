@@ -77,10 +77,12 @@ def _parsed(path: Path, text: str) -> Any:
 
 def _own_arms(document: Any) -> tuple[str, ...]:
     """The arms that the user named; empty where there are none, or where the line is ours."""
-    arms = document.get("arms")
-    if arms is None or isinstance(arms, list):
-        return () if arms is None or MARK in arms.trivia.comment else tuple(str(arm) for arm in arms)  # type: ignore[attr-defined]
-    return (str(arms),)  # no list, and so a fault: the bake-off says so
+    if "arms" not in document:
+        return ()
+    arms: Any = document["arms"]
+    if not isinstance(arms, list):
+        return (str(arms),)  # a fault: the bake-off says so
+    return () if MARK in document["arms"].trivia.comment else tuple(str(arm) for arm in arms)
 
 
 def _arms(arms: Sequence[str]) -> Any:

@@ -92,6 +92,9 @@ class TerminalPrompter:
         if question.unit:
             usual = ", ".join(f"{one.value:,} ({one.label})" for one in question.suggestions)
             self._out.print(Padding(Text(f"A number of {question.unit.many}; for instance {usual}"), (0, 0, 0, 2)))
+        if place.number > 1 and place.others:
+            others = " or ".join(APPROACH_NAMES[approach] for approach in place.others)
+            self._out.print(Padding(Text(f"An answer could change the advice to {others}.", style="dim"), (0, 0, 0, 2)))
         known = place.known.get(question.key)
         if known is not None:
             text = f"  now: {words.value_text(question.key, known.value)} ({words.source_text(known)}); Enter keeps it"

@@ -36,8 +36,8 @@ _LABEL_HEIGHT = 0.062
 def cost_chart_svg(costs: Costs, *, names: Mapping[str, str], advised: str, runner_up: str | None = None) -> str:
     """First-year cost against requests a day, both logarithmic; the same costs give the same bytes.
 
-    `names`: approaches as labels. The advised approach's line is thick; where it and the runner-up cross, a dot marks
-    their break-even volume, and a sentence above the picture says what it means.
+    `names`: approaches as labels. The advised approach's line is thick. A dot marks each break-even volume of it and
+    another approach: a ring the one with the runner-up, which a sentence above the picture explains.
     """
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -50,6 +50,7 @@ def cost_chart_svg(costs: Costs, *, names: Mapping[str, str], advised: str, runn
         _lines(axes, costs, advised)
         _labels(axes, costs, names, advised)
         _asked_volume(axes, costs)
+        _other_break_evens(axes, costs, advised, runner_up)
         _heading(figure, axes, costs, even)
         buffer = io.StringIO()
         metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -184,6 +185,15 @@ def _asked_volume(axes: Any, costs: Costs) -> None:
     axes.text(
         *(costs.requests_per_day, 1.015), text, transform=axes.get_xaxis_transform(), ha=side, fontsize=9, color=FAINT
     )
+
+
+def _other_break_evens(axes: Any, costs: Costs, advised: str, runner_up: str | None) -> None:
+    amounts = {point.requests_per_day: point.first_year for point in costs.curve}
+    for one in costs.break_evens:
+        pair = {one.first, one.second}
+        if advised in pair and runner_up not in pair and one.requests_per_day in amounts:
+            amount = max(1.0, amounts[one.requests_per_day][one.second])
+            axes.plot([one.requests_per_day], [amount], linestyle="", marker="o", markersize=5, color=INK, zorder=8)
 
 
 def _heading(figure: Any, axes: Any, costs: Costs, even: BreakEven | None) -> None:

@@ -57,7 +57,7 @@ def _relation(verdict: Verdict, approach: str, evidence: Evidence, *, documents:
     mine = [arm for arm in evidence.candidates if approach_of(arm, documents=documents) == approach]
     others = [arm for arm in evidence.candidates if arm not in mine]
     if not mine:
-        return "undecided", [_not_tried(verdict, approach)]
+        return "undecided", [_not_tried(verdict, approach, documents=documents)]
     fewest = evidence.rule.fewest_cases
     if evidence.independent < fewest:
         return "undecided", [f"There are {evidence.independent} independent cases; the rule asks for {fewest}."]
@@ -128,10 +128,14 @@ def _open(evidence: Evidence, mine: list[str], others: list[str]) -> Iterator[st
         yield "There was no arm of another approach to compare with."
 
 
-def _not_tried(verdict: Verdict, approach: str) -> str:
+def _not_tried(verdict: Verdict, approach: str, *, documents: bool) -> str:
     name = APPROACH_NAMES.get(approach, approach)
-    why = [f"{name_of(left.arm)}: {left.reason}" for left in verdict.left_out if APPROACH_OF.get(left.arm) == approach]
-    failed = [score.arm for score in verdict.scores if APPROACH_OF.get(score.arm) == approach]
+    why = [
+        f"{name_of(left.arm)}: {left.reason}"
+        for left in verdict.left_out
+        if approach_of(left.arm, documents=documents) == approach
+    ]
+    failed = [score.arm for score in verdict.scores if approach_of(score.arm, documents=documents) == approach]
     if why:
         return f"The advised approach, {name}, did not take part ({'; '.join(why)})."
     if failed:

@@ -1,6 +1,7 @@
 """The picture of cost against volume."""
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from xml.etree import ElementTree as ET
 
@@ -56,9 +57,21 @@ def test_the_break_even_of_the_advised_and_the_runner_up_is_said():
     assert even.text not in in_one_line(svg(runner_up=None))
 
 
-def test_the_break_even_is_marked_only_where_there_is_one():
-    marked, unmarked = svg(), svg(advised="prompting", runner_up="few_shot")
-    assert marked.count("<use ") == unmarked.count("<use ") + 2  # on the lines, and beside the sentence
+@pytest.mark.parametrize("advised", APPROACHES)
+def test_each_break_even_of_the_advised_is_marked(advised):
+    volumes = [one.requests_per_day for one in COSTS.break_evens if advised in (one.first, one.second)]
+    inside = [one for one in volumes if one and 10 <= one <= 1e6]
+    assert svg(advised=advised, runner_up=None).count("<use ") == len(inside) + ticks()
+
+
+def test_the_break_even_with_the_runner_up_is_marked_beside_its_sentence_too():
+    assert svg().count("<use ") == svg(runner_up=None).count("<use ") + 1
+
+
+def ticks():
+    """Marks that every picture has."""
+    nothing = replace(COSTS, break_evens=())
+    return svg(nothing, runner_up=None).count("<use ")
 
 
 def test_screen_readers_get_a_title_and_the_numbers():

@@ -220,7 +220,7 @@ def test_a_stretch_in_the_middle_where_the_other_one_is_cheaper_is_said():
     found = break_even(small, large)
     assert found.text == (
         "Fine-tuning is cheaper than prompting over the first year, except between about 80 and 100 requests a day, "
-        "where it depends on how full the machines are."
+        "where prompting is."
     )
 
 
@@ -327,8 +327,16 @@ def test_break_even_volumes_lie_on_the_curve_where_the_lines_meet():
 
 def test_a_request_costs_its_tokens_the_cached_ones_less():
     found = bills(SUPPORT)["prompting"]
-    fixed = 900 * (1 - 0.8 + 0.8 * 0.1)
-    assert found.per_request == pytest.approx((fixed * 3 + 80 * 3 + 150 * 15) / 1e6)
+    assert found.per_request == pytest.approx(((900 + 80) * 3 + 150 * 15) / 1e6)
+
+
+@pytest.mark.parametrize(("length", "share"), [(1023, 0), (1024, 0.8), (5000, 0.8)])
+def test_instructions_are_cached_from_the_length_that_providers_cache(length, share):
+    found = bills({**SUPPORT, "instruction_tokens": length})["prompting"]
+    read = length * (1 - share + share * 0.1)
+    assert item(found, "reading the instructions") == pytest.approx(read * 3 / 1e6)
+    how = next(one.how for one in found.items if one.name == "reading the instructions")
+    assert ("none of them cached" in how) == (share == 0)
 
 
 def test_retrieval_reads_passages_and_searches_besides():
@@ -347,8 +355,7 @@ def test_few_shot_reads_its_examples_uncached():
 
 def test_a_tuned_small_model_reads_little_and_pays_its_premium():
     found = bills(SUPPORT)["fine_tuning"]
-    fixed = 180 * (1 - 0.8 + 0.8 * 0.1)
-    assert found.per_request == pytest.approx(2 * ((fixed + 80) * 0.15 + 150 * 0.60) / 1e6)
+    assert found.per_request == pytest.approx(2 * ((180 + 80) * 0.15 + 150 * 0.60) / 1e6)
 
 
 @pytest.mark.parametrize(
@@ -419,6 +426,16 @@ def test_documents_are_indexed_once_and_again_where_they_change():
     assert item(found, "indexing") == pytest.approx(3 * 1.04)
     assert item(found, "indexing again") == pytest.approx(3 * 1.04 * 0.02 * 52 / 12)
     assert item(bills({**SUPPORT, "fact_change_rate": "static"})["rag"], "indexing again") == 0
+
+
+def test_without_documents_nothing_is_indexed_and_that_is_said():
+    answers = {"task": "classification", "corpus_tokens": 0}
+    names = {one.name for one in bills(answers)["rag"].items}
+    assert "vector store" in names
+    assert not {"indexing", "indexing again"} & names
+    said = {one.name for one in cost_of(answers, prices=PRICES).assumptions}
+    assert "documents" in said
+    assert "fact change rate" not in said
 
 
 def test_on_premises_a_request_costs_nothing_more_and_a_machine_is_paid_by_the_month():
