@@ -43,3 +43,8 @@ def batches_by_length(lengths: Sequence[int], *, rows: int, tokens: int) -> tupl
             batch = []
         batch.append(index)
     return (*batches, tuple(batch)) if batch else tuple(batches)
+
+
+def runs_of(order: Sequence[int], *, rows: int) -> tuple[tuple[int, ...], ...]:
+    """An order cut into runs of at most `rows`."""
+    return tuple(tuple(order[i : i + rows]) for i in range(0, len(order), rows))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from harness.models.base import AT_END, Completion, ModelDescription, Stop
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 """Raise it when a change of the code may change answers (prompt builder, decoding, tokenisation)."""
 
 

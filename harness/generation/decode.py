@@ -1,25 +1,29 @@
-"""Greedy answers from a loaded model: batched by length, the shared prefix computed once.
+"""Greedy answers from a loaded model: what prompts share is computed once, in one of two ways.
 
+Flat (`flat.py`): no padding, whole trees of shared beginnings, rows come and go; for networks of plain full attention
+on a processor. Padded (here): batched by length, one prefix that all prompts share; for every other network.
 The tokens are those of plain `generate(do_sample=False)`, up to ties in the last bit of bf16.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from harness.generation.batching import batches_by_length, common_prefix
+from harness.generation import attention, flat
+from harness.generation.batching import batches_by_length, common_prefix, runs_of
+from harness.generation.flat import IsWhole
+from harness.generation.forest import plant
 from harness.models.base import AT_END, Completion, Job, Message, ModelDescription, Stop
 from harness.models.local import LoadedModel
-
-IsWhole = Callable[[list[int]], bool]
-"""Whether the tokens so far hold a whole answer."""
 
 ROWS = 32
 TOKENS_CPU = 8_192
 TOKENS_GPU = 65_536
+FLAT_ROWS = 128
+"""Prompts that are answered, and stored, together in the flat way; `flat.ROWS` of them at a time."""
 
 
 class LocalTextModel:
@@ -66,14 +70,25 @@ class LocalJob:
         return common_prefix(self.tokens)
 
     @cached_property
-    def batches(self) -> tuple[tuple[int, ...], ...]:
-        """Indices answered together."""
-        budget = TOKENS_CPU if self.loaded.machine.device == "cpu" else TOKENS_GPU
-        return batches_by_length([len(t) - self.prefix for t in self.tokens], rows=ROWS, tokens=budget)
+    def flat(self) -> bool:
+        """Whether the network is decoded the flat way."""
+        return attention.ready(self.loaded.network)
 
     @cached_property
-    def _prefix_cache(self) -> Any:
-        return prefix_cache(self.loaded, self.tokens[0][: self.prefix])
+    def batches(self) -> tuple[tuple[int, ...], ...]:
+        """Indices answered together."""
+        rests = [t[self.prefix :] for t in self.tokens]
+        if self.flat:
+            return runs_of(_neighbours(rests), rows=FLAT_ROWS)
+        budget = TOKENS_CPU if self.loaded.machine.device == "cpu" else TOKENS_GPU
+        return batches_by_length([len(rest) for rest in rests], rows=ROWS, tokens=budget)
+
+    @cached_property
+    def _known(self) -> Any:
+        first = self.tokens[0][: self.prefix]
+        if not self.prefix:
+            return None
+        return flat.known_run(self.loaded.network, first) if self.flat else prefix_cache(self.loaded, first)
 
     def answer(self, batch: tuple[int, ...]) -> list[Completion]:
         """Answer these prompts.
@@ -81,20 +96,31 @@ class LocalJob:
         Returns:
             one completion a prompt, in the batch's order.
         """
-        suffixes = [self.tokens[i][self.prefix :] for i in batch]
-        cache = self._prefix_cache if self.prefix else None
-        found = greedy(
-            self.loaded,
-            suffixes,
-            cache=cache,
-            prefix=self.prefix,
-            max_new_tokens=self.max_new_tokens,
-            is_whole=self._is_whole(),
-        )
+        found = self._decoded([self.tokens[i][self.prefix :] for i in batch])
         return [
             Completion(self._decode(ids), len(self.tokens[i]), len(ids), finish)
             for i, (ids, finish) in zip(batch, found, strict=True)
         ]
+
+    def _decoded(self, suffixes: Sequence[Sequence[int]]) -> list[tuple[list[int], str]]:
+        if self.flat:
+            return flat.decode(
+                self.loaded.network,
+                suffixes,
+                root=self._known,
+                start=self.prefix,
+                max_new_tokens=self.max_new_tokens,
+                stop_ids=self.loaded.stop_ids,
+                is_whole=self._is_whole(),
+            )
+        return greedy(
+            self.loaded,
+            suffixes,
+            cache=self._known,
+            prefix=self.prefix,
+            max_new_tokens=self.max_new_tokens,
+            is_whole=self._is_whole(),
+        )
 
     def _is_whole(self) -> IsWhole | None:
         test = self.stop.is_whole
@@ -104,6 +130,14 @@ class LocalJob:
         kept = [t for t in ids if t not in self.loaded.stop_ids]
         text: str = self.loaded.tokenizer.decode(kept, skip_special_tokens=True)
         return text.strip() if strip else text
+
+
+def _neighbours(prompts: Sequence[Sequence[int]]) -> list[int]:
+    """An order of prompts: those that share beginnings together where that saves a twentieth, else by length."""
+    forest = plant(prompts)
+    if forest.tokens <= 0.95 * sum(map(len, prompts)):
+        return [s.prompt for s in forest.segments if s.prompt is not None]
+    return sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
 
 
 def prefix_cache(loaded: LoadedModel, ids: Sequence[int]) -> Any:

@@ -14,11 +14,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.generation import attention
 from harness.generation.batching import batches_by_length
 from harness.generation.decode import expanded
 from harness.models.bundled import file_digest
 from harness.models.local import LoadedModel
 from harness.tuning.examples import Row, RowSet, TrainingText, row_set, shuffled_batches
+from harness.tuning.lean import lean_layers
+from harness.tuning.packing import packed_loss
 
 MICRO_TOKENS = 2_048
 
@@ -164,7 +167,8 @@ def _adapter(loaded: LoadedModel, settings: TuningSettings) -> Iterator[_Trainer
     )
     model = get_peft_model(loaded.network, config, autocast_adapter_dtype=False)
     try:
-        yield _Trainer(loaded, model)
+        with lean_layers(model):
+            yield _Trainer(loaded, model)
     finally:
         model.unload()
         loaded.network.requires_grad_(False)
@@ -267,14 +271,21 @@ def dev_loss(loaded: LoadedModel, model: Any, held: RowSet) -> float:
     return total / max(1, tokens)
 
 
-def answer_loss(
+def answer_loss(loaded: LoadedModel, model: Any, rows: Sequence[Row], *, prefix: Sequence[int]) -> tuple[Any, int]:
+    """Summed cross-entropy over the rows' answer tokens, and their number; the rows come without the prefix."""
+    if attention.ready(loaded.network):
+        return packed_loss(model, [Row((*prefix, *row.prompt), row.answer) for row in rows])
+    return padded_loss(loaded, model, rows, prefix=prefix)
+
+
+def padded_loss(
     loaded: LoadedModel,
     model: Any,
     rows: Sequence[Row],
     *,
     prefix: Sequence[int],
 ) -> tuple[Any, int]:
-    """Summed cross-entropy over the rows' answer tokens, and their number.
+    """`answer_loss` for networks that know no plans.
 
     Rows are padded on the left, so that every answer ends in the last column and only the last columns need logits.
     """

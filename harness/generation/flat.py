@@ -1,0 +1,281 @@
+"""Greedy decoding of many prompts at once: shared beginnings computed once, no padding, rows come and go.
+
+Prompts enter in one flat row (see `attention`); each decoding step then is one token of every active row. Finished rows
+leave and waiting prompts take their places (continuous batching, Yu et al. 2022, Orca).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.generation.attention import Known, Packed, Reach, merge_part, run
+from harness.generation.forest import plant
+
+IsWhole = Callable[[list[int]], bool]
+"""Whether the tokens so far hold a whole answer."""
+
+ROWS = 64
+"""Most rows that are decoded together."""
+ROOM = 24_576
+"""Most tokens of keys and values that rows may hold of their own, the answer's room included."""
+PASS = 4_096
+"""Most tokens of one pass of new prompts (a single longer prompt is a pass of its own)."""
+
+
+@dataclass(slots=True)
+class _Row:
+    """A prompt under way."""
+
+    prompt: int
+    length: int
+    """Tokens of its own that are in the store."""
+    position: int
+    """Position of its next token."""
+    chain: tuple[Known, ...]
+    """Shared runs before its own tokens, beyond what all rows share."""
+    found: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Store:
+    """Keys and values of the rows' own tokens, per layer (rows, key heads, room, width)."""
+
+    keys: list[Any]
+    values: list[Any]
+
+    def __len__(self) -> int:
+        return len(self.keys[0]) if self.keys else 0
+
+
+@dataclass(slots=True)
+class _Step:
+    """The plan of one decoding step: one token a row."""
+
+    store: _Store
+    at: Any
+    """(rows,) where each row's new key goes."""
+    width: int
+    """Tokens to look at, the longest row's."""
+    mask: Any
+    """(rows, 1, 1, width) additive, or None where all rows are equally long."""
+    reaches: tuple[Reach, ...]
+
+    def attend(self, layer: int, query: Any, key: Any, value: Any, *, scale: float) -> Any:
+        """See `attention.Plan`."""
+        import torch
+
+        flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+        keys, values = self.store.keys[layer], self.store.values[layer]
+        rows, heads, wide = query.shape
+        places = torch.arange(rows)
+        keys[places, :, self.at] = key
+        values[places, :, self.at] = value
+        by_key_head = query.reshape(rows, key.shape[1], -1, wide)
+        seen = [t[:rows, :, : self.width] for t in (keys, values)]
+        found, logs = flash(by_key_head, *seen, 0.0, False, attn_mask=self.mask, scale=scale)
+        out, total = found.reshape(rows, heads, wide), logs.reshape(rows, heads)
+        for reach in self.reaches:
+            span = slice(reach.first, reach.last)
+            known = reach.run
+            part, its = flash(
+                query[span].transpose(0, 1)[None], known.keys[layer], known.values[layer], 0.0, False, scale=scale
+            )
+            merge_part(out, total, span, part[0].transpose(0, 1), its[0].transpose(0, 1))
+        return out
+
+
+def known_run(network: Any, tokens: Sequence[int], *, before: Sequence[Known] = ()) -> Known:
+    """Compute a run that many prompts start with."""
+    import torch
+
+    with torch.inference_mode():
+        plan = Packed(plant([tokens]), before=tuple(before), keep=True)
+        run(network, plan, tokens=torch.tensor(plan.tokens), positions=torch.tensor(plan.positions))
+        return _cut(plan, 0, len(tokens))
+
+
+def _cut(plan: Packed, first: int, last: int) -> Known:
+    keys = tuple(k[first:last].transpose(0, 1)[None].contiguous() for k, _ in plan.kept)
+    values = tuple(v[first:last].transpose(0, 1)[None].contiguous() for _, v in plan.kept)
+    return Known(keys, values)
+
+
+def decode(
+    network: Any,
+    prompts: Sequence[Sequence[int]],
+    *,
+    root: Known | None,
+    start: int,
+    max_new_tokens: int,
+    stop_ids: frozenset[int],
+    is_whole: IsWhole | None = None,
+) -> list[tuple[list[int], str]]:
+    """Greedy continuation of prompts.
+
+    Args:
+        prompts: token ids after the root, at least one each.
+        root: what all prompts start with, or None.
+        start: tokens in the root.
+        is_whole: asked after each token whether the row's answer is whole already.
+
+    Returns:
+        (new token ids with the stop token, `stop` or `length`) a prompt.
+    """
+    import torch
+
+    with torch.inference_mode():
+        state = _Decoding(network, prompts, root=root, start=start, most=max_new_tokens)
+        state.stop_ids, state.is_whole = stop_ids, is_whole
+        while state.rows or state.waiting:
+            state.turn()
+        return [state.done[i] for i in range(len(prompts))]
+
+
+class _Decoding:
+    """All prompts of a call: waiting, active, done."""
+
+    def __init__(
+        self, network: Any, prompts: Sequence[Sequence[int]], *, root: Known | None, start: int, most: int
+    ) -> None:
+        self.network, self.prompts, self.start, self.most = network, prompts, start, most
+        self.root: tuple[Known, ...] = (root,) if root else ()
+        self.waiting = sorted(range(len(prompts)), key=lambda i: tuple(prompts[i]), reverse=True)
+        self.rows: list[_Row] = []
+        self.store = _Store([], [])
+        self.done: dict[int, tuple[list[int], str]] = {}
+        self.stop_ids: frozenset[int] = frozenset()
+        self.is_whole: IsWhole | None = None
+
+    def turn(self) -> None:
+        """Let new prompts in where there is room, else one token more for every row."""
+        active = [place for place, row in enumerate(self.rows) if row.prompt not in self.done]
+        if len(active) * 2 <= len(self.rows):
+            self._keep(active)
+            entering = self._entering()
+            if entering:
+                self._enter(entering)
+                return
+        if self.rows:
+            self._step()
+
+    def _keep(self, active: Sequence[int]) -> None:
+        import torch
+
+        chosen = torch.tensor(active, dtype=torch.long)
+        self.rows = [self.rows[place] for place in active]
+        width = max((row.length for row in self.rows), default=0)
+        for layer in range(len(self.store.keys)):
+            self.store.keys[layer] = self.store.keys[layer][chosen, :, :width]
+            self.store.values[layer] = self.store.values[layer][chosen, :, :width]
+
+    def _entering(self) -> list[int]:
+        """The next waiting prompts that fit beside the active rows, taken off the list."""
+        longest = max((row.length for row in self.rows), default=0)
+        taken: list[int] = []
+        tokens = 0
+        while self.waiting and len(self.rows) + len(taken) < ROWS:
+            length = len(self.prompts[self.waiting[-1]])
+            longest, tokens = max(longest, length), tokens + length
+            room = (len(self.rows) + len(taken) + 1) * (longest + self.most)
+            if (taken or self.rows) and (room > ROOM or (taken and tokens > PASS)):
+                break
+            taken.append(self.waiting.pop())
+        return taken
+
+    def _enter(self, entering: Sequence[int]) -> None:
+        """One pass over new prompts; their keys and values move into the store, their first tokens are taken."""
+        import torch
+
+        forest = plant([self.prompts[i] for i in entering], start=self.start)
+        plan = Packed(forest, before=self.root, keep=True)
+        hidden = run(self.network, plan, tokens=torch.tensor(plan.tokens), positions=torch.tensor(plan.positions))
+        knowns = {
+            place: _cut(plan, plan.starts[place], plan.starts[place + 1])
+            for place, segment in enumerate(forest.segments)
+            if segment.prompt is None
+        }
+        leaves, old = forest.leaves, len(self.rows)
+        for place in leaves:
+            segment = forest.segments[place]
+            chain = tuple(knowns[a] for a in forest.ancestors(place))
+            length = len(segment.tokens)
+            self.rows.append(_Row(entering[segment.prompt or 0], length, segment.start + length, chain))
+        self._store_new(plan, leaves, old=old)
+        ends = torch.tensor([plan.starts[place + 1] - 1 for place in leaves])
+        self._take(hidden[ends], first=old)
+
+    def _store_new(self, plan: Packed, leaves: Sequence[int], *, old: int) -> None:
+        import torch
+
+        width = max(row.length for row in self.rows)
+        lengths = torch.tensor([len(plan.forest.segments[place].tokens) for place in leaves])[:, None]
+        starts = torch.tensor([plan.starts[place] for place in leaves])[:, None]
+        columns = torch.arange(int(lengths.max()))[None, :]
+        index = torch.where(columns < lengths, starts + columns, 0)
+        merged = _Store([], [])
+        for layer, kept in enumerate(plan.kept):
+            for side, flat in enumerate(kept):
+                before = (self.store.keys, self.store.values)[side]
+                room = flat.new_zeros(len(self.rows), flat.shape[1], width + self.most, flat.shape[2])
+                if old:
+                    room[:old, :, : before[layer].shape[2]] = before[layer]
+                room[old:, :, : index.shape[1]] = flat[index].transpose(1, 2)
+                (merged.keys, merged.values)[side].append(room)
+        self.store = merged
+
+    def _step(self) -> None:
+        import torch
+
+        lengths = [row.length for row in self.rows]
+        at, width = torch.tensor(lengths), max(lengths) + 1
+        self._make_room(width)
+        mask = None
+        if min(lengths) + 1 < width:
+            hidden = torch.arange(width)[None, :] > at[:, None]
+            mask = torch.zeros(hidden.shape, dtype=self.store.keys[0].dtype).masked_fill_(hidden, -torch.inf)
+            mask = mask[:, None, None, :]
+        plan = _Step(self.store, at, width, mask, self._reaches())
+        tokens = torch.tensor([row.found[-1] for row in self.rows])
+        states = run(self.network, plan, tokens=tokens, positions=torch.tensor([row.position for row in self.rows]))
+        for row in self.rows:
+            row.length, row.position = row.length + 1, row.position + 1
+        self._take(states, first=0)
+
+    def _make_room(self, width: int) -> None:
+        """After rows left, the store is only as wide as what it holds."""
+        import torch
+
+        if self.store.keys[0].shape[2] >= width:
+            return
+        for side in (self.store.keys, self.store.values):
+            for layer, held in enumerate(side):
+                side[layer] = torch.nn.functional.pad(held, (0, 0, 0, self.most))
+
+    def _reaches(self) -> tuple[Reach, ...]:
+        """Who attends to which shared run: each run of neighbours with the same one."""
+        found = [Reach(0, len(self.rows), known) for known in self.root]
+        open_: dict[int, tuple[int, int, Known]] = {}
+        for place, row in enumerate(self.rows):
+            for known in row.chain:
+                first, last, _ = open_.get(id(known), (place, place, known))
+                if last != place:
+                    found.append(Reach(first, last, known))
+                    first = place
+                open_[id(known)] = (first, place + 1, known)
+        found += [Reach(first, last, known) for first, last, known in open_.values()]
+        return tuple(found)
+
+    def _take(self, states: Any, *, first: int) -> None:
+        """The next token of the rows from `first` on, from their last hidden states."""
+        tokens = self.network.get_output_embeddings()(states).argmax(dim=-1).tolist()
+        for row, token in zip(self.rows[first:], tokens, strict=True):
+            if row.prompt in self.done:
+                row.found.append(token)
+                continue
+            row.found.append(token)
+            if token in self.stop_ids or (self.is_whole and self.is_whole(row.found)):
+                self.done[row.prompt] = (list(row.found), "stop")
+            elif len(row.found) >= self.most:
+                self.done[row.prompt] = (list(row.found), "length")
