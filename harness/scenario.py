@@ -126,6 +126,16 @@ class DecisionRule:
 
 
 @dataclass(frozen=True, slots=True)
+class TuningWish:
+    """How adapters are to be trained, where the user settles it; None = chosen on dev within the machine's budget."""
+
+    epochs: int | None = None
+    """Passes over the examples, at most; fewer where the loss on dev stops falling."""
+    rank: int | None = None
+    learning_rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """Everything a bake-off needs to know before it starts."""
 
@@ -147,6 +157,7 @@ class Scenario:
     max_new_tokens: int | None = None
     """Longest answer in tokens; None = from the training outputs, or the labels."""
     seed: int = 0
+    tuning: TuningWish = TuningWish()
     model: str | None = None
     embedder: str | None = None
     inferred: tuple[Inference, ...] = ()

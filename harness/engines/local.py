@@ -6,7 +6,7 @@ import contextlib
 import random
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +16,7 @@ from harness.generation.decode import LocalTextModel
 from harness.models.base import ModelIdentity, TextModel
 from harness.models.local import LoadedModel, identify, load_model
 from harness.records import Choice, Recipe, Trial
+from harness.scenario import TuningWish
 from harness.tuning.examples import TrainingText, row_set
 from harness.tuning.lora import TuningResult, TuningSettings, encode_rows, merged, tune
 
@@ -34,7 +35,7 @@ class Engine(Protocol):
     def model(self) -> TextModel:
         """What answers."""
 
-    def tuner(self, folder: Path, *, quick: bool, seed: int) -> Tuner | None:
+    def tuner(self, folder: Path, *, quick: bool, seed: int, wish: TuningWish) -> Tuner | None:
         """What trains adapters into this run folder; None where nothing can be trained."""
 
     def adapted(self, adapter: Path | None) -> AbstractContextManager[None]:
@@ -62,9 +63,9 @@ class LocalEngine:
         """What answers."""
         return LocalTextModel(self.loaded)
 
-    def tuner(self, folder: Path, *, quick: bool, seed: int) -> Tuner | None:
+    def tuner(self, folder: Path, *, quick: bool, seed: int, wish: TuningWish) -> Tuner | None:
         """A LoRA tuner."""
-        return LocalTuner(self.loaded, folder, quick, seed)
+        return LocalTuner(self.loaded, folder, quick, seed, wish)
 
     def adapted(self, adapter: Path | None) -> AbstractContextManager[None]:
         """Merge this adapter for a while."""
@@ -79,6 +80,7 @@ class LocalTuner:
     folder: Path
     quick: bool
     seed: int
+    wish: TuningWish = TuningWish()
 
     def __call__(
         self, arm: str, examples: Sequence[TrainingText], *, dev: Sequence[TrainingText], notify: Notify
@@ -104,31 +106,42 @@ class LocalTuner:
         )
 
     def _planned(self, examples: Sequence[TrainingText]) -> tuple[Sequence[TrainingText], TuningSettings, list[str]]:
-        """Examples, settings and notes that keep the tuning within its budget."""
-        on_cpu = self.loaded.machine.device == "cpu"
-        budget = (BUDGET_CPU_QUICK if self.quick else BUDGET_CPU) if on_cpu else BUDGET_GPU
-        epochs = 2 if self.quick else 4
-        settings = TuningSettings(epochs=epochs, seed=self.seed)
+        """Examples, settings and notes that keep the tuning within its budget; what the scenario settles stays."""
+        wish = self.wish
+        usual = TuningSettings()
+        rank = wish.rank or usual.rank
+        rates = (wish.learning_rate,) if wish.learning_rate else usual.learning_rates
+        settings = TuningSettings(rank=rank, alpha=2 * rank, learning_rates=rates, seed=self.seed)
+        if wish.epochs:
+            one = replace(settings, epochs=wish.epochs, learning_rates=rates[:1])
+            return examples, one, [f"Passes over the examples as scenario.toml has it: at most {wish.epochs}."]
         rows = row_set(encode_rows(self.loaded, examples))
         per_row = len(rows.prefix) / settings.rows + (rows.tokens - len(rows.prefix) * len(rows.rows)) / len(rows.rows)
+        return self._within_budget(examples, settings, per_row=per_row)
+
+    def _within_budget(
+        self, examples: Sequence[TrainingText], settings: TuningSettings, *, per_row: float
+    ) -> tuple[Sequence[TrainingText], TuningSettings, list[str]]:
+        """Fewer examples, passes or learning rates where one example costs `per_row` tokens a pass."""
+        on_cpu = self.loaded.machine.device == "cpu"
+        budget = (BUDGET_CPU_QUICK if self.quick else BUDGET_CPU) if on_cpu else BUDGET_GPU
+        epochs, total = 2 if self.quick else 4, len(examples)
         most = max(settings.rows, int(budget / per_row))
         notes = []
-        if most < len(examples):
+        if most < total:
             examples = random.Random(self.seed).sample(list(examples), most)
-            notes.append(
-                f"Tuned on {most} of {len(rows.rows)} examples: on this machine tuning is held to {budget:,} tokens."
-            )
+            notes.append(f"Tuned on {most} of {total} examples: on this machine tuning is held to {budget:,} tokens.")
         trials = 2 * settings.trial_steps * settings.rows * per_row
-        tries = not self.quick and trials < budget / 3
+        tries = not self.quick and len(settings.learning_rates) > 1 and trials < budget / 3
         affordable = max(1, min(epochs, int((budget - (trials if tries else 0)) / (per_row * len(examples)))))
         if affordable < epochs:
             passes = "1 pass" if affordable == 1 else f"{affordable} passes"
             notes.append(f"At most {passes} over the examples, to hold tuning to {budget:,} tokens.")
-        if not tries:
+        if not tries and not self.wish.learning_rate:
             why = "a quick run" if self.quick else "trying more would have cost too much of the budget"
             notes.append(f"One learning rate only: {why}.")
         rates = settings.learning_rates if tries else settings.learning_rates[:1]
-        return examples, TuningSettings(learning_rates=rates, epochs=affordable, seed=self.seed), notes
+        return examples, replace(settings, learning_rates=rates, epochs=affordable), notes
 
 
 def _odd(result: TuningResult) -> list[str]:

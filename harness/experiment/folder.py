@@ -12,7 +12,7 @@ from harness.errors import RunFolderError
 from harness.experiment.options import RunOptions
 from harness.experiment.prepared import Prepared
 from harness.generation.cache import CODE_VERSION
-from harness.scenario import Scenario
+from harness.scenario import Scenario, TuningWish
 from harness.store import RunFolder, RunKey, StoredRule
 
 
@@ -35,6 +35,8 @@ def run_key(ready: Prepared, options: RunOptions) -> RunKey:
         "model": ready.engine.identity.digest,
         "embedder": ready.embedder.digest if ready.embedder else "",
     }
+    if scenario.tuning != TuningWish():
+        parts["tuning"] = _digest(scenario.tuning)
     if scenario.advice:
         parts["advice"] = scenario.advice.digest
     return RunKey(_digest(parts), parts, scenario.name, provenance.now())

@@ -142,7 +142,7 @@ def _answer_everything(folder: RunFolder, ready: Prepared, *, options: RunOption
             options=options,
             watcher=watcher,
         )
-        bench = replace(bench, tuner=ready.engine.tuner(folder.path, quick=options.quick, seed=ready.scenario.seed))
+        bench = replace(bench, tuner=ready.engine.tuner(folder.path, quick=options.quick, seed=ready.scenario.seed, wish=ready.scenario.tuning))
         write_setup(folder, bench, ready, options)
         recipes, failed = _prepare_arms(folder, bench, ready.places.arms, watcher)
         folder.write("left_out.json", (*ready.places.left_out, *failed))

@@ -184,6 +184,7 @@ def _scenario(files: _Files, settings: Settings, *, settled: Settled, warnings: 
         keys=settled.keys,
         arms=settings.arms or (),
         max_new_tokens=settings.max_new_tokens,
+        tuning=settings.tuning,
         seed=settings.seed or 0,
         model=settings.model,
         embedder=settings.embedder,

@@ -14,11 +14,11 @@ import msgspec
 
 from harness.jsonl import encoding_fault
 from harness.records import CONTROL, LADDER
-from harness.scenario import Kind, Problem, StatedAdvice
+from harness.scenario import Kind, Problem, StatedAdvice, TuningWish
 from harness.scenario_file.advice import read_advice
 
 KNOWN_ARMS = (CONTROL, *LADDER)
-_TABLES = ("rule", "files")
+_TABLES = ("rule", "files", "tuning")
 RESERVED = ("advice", "experiments")
 """Tables that are read elsewhere (`scenario_file.advice`) or by later versions."""
 
@@ -66,6 +66,7 @@ class Settings:
     embedder: str | None = None
     rule: RuleSettings = RuleSettings()
     files: FileSettings = FileSettings()
+    tuning: TuningWish = TuningWish()
     advice: StatedAdvice | None = None
 
 
@@ -217,6 +218,11 @@ def _checks(known_arms: tuple[str, ...]) -> Checks:
             "resamples": partial(_whole, low=2_000),
         },
         "files": {"eval": _text, "train": _text, "corpus": _text},
+        "tuning": {
+            "epochs": partial(_whole, low=1),
+            "rank": partial(_whole, low=1),
+            "learning_rate": partial(_share, what="0.0005 is a usual one", open_ends=True),
+        },
     }
 
 

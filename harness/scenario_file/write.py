@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tomli_w
 
-from harness.scenario import Kind, Scenario
+from harness.scenario import Kind, Scenario, TuningWish
 from harness.scenario_file.instruction import NO_JOB, NO_MANNER
 
 _HEAD = """\
@@ -19,7 +19,7 @@ _HEAD = """\
 def write_scenario_file(scenario: Scenario, path: Path) -> None:
     """Write the scenario's settings to `path`, replacing what is there. Raises OSError."""
     path.write_text(
-        "\n".join([_HEAD, *_top(scenario), *_rule(scenario), *_files(scenario), *_advice(scenario)]), encoding="utf-8"
+        "\n".join([_HEAD, *_top(scenario), *_rule(scenario), *_tuning(scenario), *_files(scenario), *_advice(scenario)]), encoding="utf-8"
     )
 
 
@@ -36,6 +36,15 @@ def _top(scenario: Scenario) -> Iterator[str]:
     yield _line("seed", scenario.seed, "Seed of every random draw.")
     yield _line("model", scenario.model, "Base model: a folder or a hub id; the bundled one if missing.")
     yield _line("embedder", scenario.embedder, "Embedding model: a folder or a hub id; the bundled one if missing.")
+
+
+def _tuning(scenario: Scenario) -> Iterator[str]:
+    wish = scenario.tuning
+    if wish != TuningWish():
+        yield "\n[tuning]"
+        yield _line("epochs", wish.epochs, "Passes over the training examples, at most.")
+        yield _line("rank", wish.rank, "Rank of the adapter.")
+        yield _line("learning_rate", wish.learning_rate, "Peak learning rate.")
 
 
 def _instruction(scenario: Scenario) -> str:
