@@ -16,6 +16,7 @@ from harness.generation import attention, flat
 from harness.generation.batching import batches_by_length, common_prefix, runs_of
 from harness.generation.flat import IsWhole
 from harness.generation.forest import plant
+from harness.generation.lean import lean_layers
 from harness.models.base import AT_END, Completion, Job, Message, ModelDescription, Stop
 from harness.models.local import LoadedModel
 
@@ -96,7 +97,8 @@ class LocalJob:
         Returns:
             one completion a prompt, in the batch's order.
         """
-        found = self._decoded([self.tokens[i][self.prefix :] for i in batch])
+        with lean_layers(self.loaded.network):
+            found = self._decoded([self.tokens[i][self.prefix :] for i in batch])
         return [
             Completion(self._decode(ids), len(self.tokens[i]), len(ids), finish)
             for i, (ids, finish) in zip(batch, found, strict=True)

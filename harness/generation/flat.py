@@ -16,11 +16,11 @@ from harness.generation.forest import plant
 IsWhole = Callable[[list[int]], bool]
 """Whether the tokens so far hold a whole answer."""
 
-ROWS = 64
+ROWS = 128
 """Most rows that are decoded together."""
 ROOM = 24_576
 """Most tokens of keys and values that rows may hold of their own, the answer's room included."""
-PASS = 4_096
+PASS = 8_192
 """Most tokens of one pass of new prompts (a single longer prompt is a pass of its own)."""
 
 
@@ -269,7 +269,7 @@ class _Decoding:
 
     def _take(self, states: Any, *, first: int) -> None:
         """The next token of the rows from `first` on, from their last hidden states."""
-        tokens = self.network.get_output_embeddings()(states).argmax(dim=-1).tolist()
+        tokens = self.network.get_output_embeddings()(states).max(dim=-1).indices.tolist()  # several times faster than argmax
         for row, token in zip(self.rows[first:], tokens, strict=True):
             if row.prompt in self.done:
                 row.found.append(token)

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple
 
+from harness.generation.lean import is_plain_norm
+
 
 @contextmanager
 def lean_layers(model: Any) -> Iterator[None]:
@@ -40,7 +42,7 @@ def _lean_forward(module: Any) -> Any:
             module.lora_B[name].weight,
             module.scaling[name],
         )
-    if type(module).__name__.endswith("RMSNorm") and _plain_norm(module):
+    if is_plain_norm(module) and not module.weight.requires_grad:
         return lambda x: _function().norm.apply(x, module.weight, module.variance_epsilon)
     return None
 
@@ -55,17 +57,6 @@ def _plain_lora(module: Any) -> bool:
         and not module.merged
         and not module.use_dora.get(names[0], False)
         and isinstance(module.lora_dropout[names[0]], torch.nn.Identity)
-    )
-
-
-def _plain_norm(module: Any) -> bool:
-    """Llama's form: `weight * (x / rms(x))`, with frozen weights."""
-    weight = getattr(module, "weight", None)
-    return (
-        hasattr(module, "variance_epsilon")
-        and weight is not None
-        and not weight.requires_grad
-        and "Gemma" not in type(module).__name__  # multiplies by 1 + weight
     )
 
 

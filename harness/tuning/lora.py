@@ -17,6 +17,7 @@ from typing import Any
 from harness.generation import attention
 from harness.generation.batching import batches_by_length
 from harness.generation.decode import expanded
+from harness.generation.lean import forget
 from harness.models.bundled import file_digest
 from harness.models.local import LoadedModel
 from harness.tuning.examples import Row, RowSet, TrainingText, row_set, shuffled_batches
@@ -329,9 +330,11 @@ def merged(loaded: LoadedModel, adapter: Path) -> Iterator[None]:
     backup = {name: p.detach().clone() for name, p in network.named_parameters() if p.dim() == 2}
     wrapped = PeftModel.from_pretrained(network, adapter)
     wrapped.merge_and_unload()
+    forget(network)
     try:
         yield
     finally:
+        forget(network)
         parameters = dict(network.named_parameters())
         for name, value in backup.items():
             parameters[name].data.copy_(value)
