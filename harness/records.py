@@ -212,6 +212,8 @@ class Trial:
 
     value: str
     score: float
+    n: int = 0
+    """Cases that it was tried on; 0: on all of them."""
 
 
 @dataclass(frozen=True, slots=True)

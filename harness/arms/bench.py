@@ -33,6 +33,10 @@ TIE_BREAK = 0.001
 """Weight of chrF beside the metric when settings are chosen: it decides only between equals."""
 
 
+FEWEST_TO_HALVE = 24
+"""Cases below which every option is tried on all of them."""
+
+
 class Tuner(Protocol):
     """Trains an adapter for the bench's model."""
 
@@ -167,9 +171,8 @@ class Bench:
             f"but the model's window is {self.model.description.window}"
         )
 
-    def ask(self, cases: Sequence[Case], requests: Sequence[Request]) -> list[str]:
+    def ask(self, prompts: Sequence[str]) -> list[str]:
         """Raw answers of the untuned model, for choosing on dev; empty where the model failed."""
-        prompts = [self.prompt(case, request) for case, request in zip(cases, requests, strict=True)]
         keys = [self.key(prompt) for prompt in prompts]
         known = self.cache.get(keys)
         if not all(key in known for key in keys):
@@ -187,36 +190,60 @@ class Bench:
         return found
 
     def choose(self, setting: str, options: Mapping[str, Sequence[Request]]) -> Choice:
-        """Try each option on dev and keep the best.
+        """Try each option on dev and keep the best; see `contest`."""
+        self.notify(f"choosing {setting}", 0.0)
+        alone = len(options) == 1
+        prompts = {
+            name: [] if alone else [self.prompt(case, request) for case, request in zip(self.dev, requests, strict=True)]
+            for name, requests in options.items()
+        }
+        return self.contest(setting, prompts, cases=self.dev)
 
-        Without dev cases (or with a single option) the first option is taken untried.
+    def contest(self, setting: str, prompts: Mapping[str, Sequence[str]], *, cases: Sequence[Case]) -> Choice:
+        """The option whose answers score best on some training cases: the first of equals, chrF deciding between them.
+
+        Successive halving (Jamieson and Talwalkar 2016, arXiv 1502.07943): all options on every third case, the better
+        half (and what equals it) on all. Without cases, or with one option, the first option is taken untried.
         """
-        names = list(options)
-        if not self.dev or len(names) == 1:
-            return Choice(setting, names[0], self.scenario.rule.metric, 0)
-        answers: dict[str, list[str]] = {}
-        for number, name in enumerate(names):
-            self.notify(f"choosing {setting}: {name}", number / len(names))
-            answers[name] = self.ask(self.dev, options[name])
-        return self.best(setting, answers)
+        metric, names = self.scenario.rule.metric, list(prompts)
+        if not cases or len(names) == 1:
+            return Choice(setting, names[0], metric, 0)
+        found: dict[str, dict[int, str]] = {name: {} for name in names}
+        first = range(0, len(cases), 3) if len(names) > 2 and len(cases) >= FEWEST_TO_HALVE else range(len(cases))
+        self._answer_for(prompts, names, first, found)
+        values = {name: self._value(found[name], cases) for name in names}
+        cut = sorted(values.values(), reverse=True)[(len(names) + 1) // 2 - 1]
+        left = [name for name in names if values[name] >= cut]
+        self._answer_for(prompts, left, [i for i in range(len(cases)) if i not in set(first)], found)
+        chosen = max(left, key=lambda name: self._value(found[name], cases))
+        tried = tuple(
+            Trial(name, self._mean(metric, texts, cases), n=len(texts) if len(texts) < len(cases) else 0)
+            for name, texts in found.items()
+        )
+        return Choice(setting, chosen, metric, len(cases), tried)
 
-    def best(self, setting: str, answers: Mapping[str, Sequence[str]]) -> Choice:
-        """The option whose dev answers score best: the first of equals, chrF deciding between equal scores."""
-        metric = self.scenario.rule.metric
-        scored = {name: (self._mean(metric, texts), self._mean("chrf", texts)) for name, texts in answers.items()}
-        chosen = max(scored, key=lambda name: scored[name][0] + TIE_BREAK * scored[name][1])
-        return Choice(setting, chosen, metric, len(self.dev), tuple(Trial(n, s[0]) for n, s in scored.items()))
+    def _answer_for(
+        self,
+        prompts: Mapping[str, Sequence[str]],
+        names: Sequence[str],
+        places: Sequence[int],
+        found: dict[str, dict[int, str]],
+    ) -> None:
+        """Answer these cases under these options, all in one go: the model reads its weights once for all of them."""
+        texts = iter(self.ask([prompts[name][i] for name in names for i in places]))
+        for name in names:
+            found[name] |= {i: next(texts) for i in places}
 
-    def _mean(self, metric: str, answers: Sequence[str]) -> float:
+    def _value(self, texts: Mapping[int, str], cases: Sequence[Case]) -> float:
+        return self._mean(self.scenario.rule.metric, texts, cases) + TIE_BREAK * self._mean("chrf", texts, cases)
+
+    def _mean(self, metric: str, texts: Mapping[int, str], cases: Sequence[Case]) -> float:
         score = metric_named(metric).score
-        if score is None or not answers:
+        if score is None or not texts:
             return 0.0
-        scenario = self.scenario
-        values = [
-            score(parse_answer(text, kind=scenario.kind, labels=scenario.labels), case.accepted) if text else 0.0
-            for text, case in zip(answers, self.dev, strict=True)
-        ]
-        return sum(values) / len(values)
+        kind, labels = self.scenario.kind, self.scenario.labels
+        parsed = {i: parse_answer(text, kind=kind, labels=labels) for i, text in texts.items() if text}
+        return sum(score(answer, cases[i].accepted) for i, answer in parsed.items()) / len(texts)
 
     def tune(self, arm: str, requests: Sequence[Request], *, dev: Sequence[Request]) -> Recipe:
         """Train an adapter on prompts of these shapes.

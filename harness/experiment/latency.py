@@ -9,6 +9,7 @@ from functools import partial
 from harness.arms.base import Arm
 from harness.arms.bench import Bench
 from harness.generation.isolation import attempt
+from harness.models.base import Message
 from harness.records import LatencySample, Recipe
 from harness.scenario import Case
 
@@ -41,7 +42,7 @@ def latency_cases(cases: Sequence[Case], *, quick: bool) -> tuple[Case, ...]:
 def timed_arm(
     arm: Arm, recipe: Recipe, cases: Sequence[Case], *, bench: Bench
 ) -> tuple[list[LatencySample], list[Exception]]:
-    """All cases of one arm, after two uncounted tokens of the first one to warm up: (samples, failures)."""
+    """All cases of one arm, after an uncounted short prompt to warm up: (samples, failures)."""
     for case in cases[:1]:
         attempt(partial(_warm_up, arm, recipe, case, bench=bench))
     tried = [attempt(partial(timed_request, arm, recipe, case, bench=bench)) for case in cases]
@@ -52,4 +53,4 @@ def timed_arm(
 def _warm_up(arm: Arm, recipe: Recipe, case: Case, *, bench: Bench) -> None:
     request = arm.requests(recipe, [case], bench=bench, fresh=True)[0]
     if request.fixed is None:
-        bench.model.start([bench.prompt(case, request)], max_new_tokens=2).answer((0,))
+        bench.model.start([bench.model.render([Message("user", "Hello")])], max_new_tokens=2).answer((0,))

@@ -151,6 +151,6 @@ def choose_framing(bench: Bench) -> Choice:
     metric = bench.scenario.rule.metric
     if not shown:
         return Choice("framing", Framing.SYSTEM.value, metric, 0)
-    framed = {framing: replace(bench, framing=framing, dev=shown) for framing in Framing}
-    answers = {f.value: b.ask(shown, [Request()] * len(shown)) for f, b in framed.items()}
-    return framed[Framing.SYSTEM].best("framing", answers)
+    framed = {framing.value: replace(bench, framing=framing) for framing in Framing}
+    prompts = {name: [one.prompt(case, Request()) for case in shown] for name, one in framed.items()}
+    return bench.contest("framing", prompts, cases=shown)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.records import CONTROL, Choice, Recipe
+from harness.records import CONTROL, Choice, Recipe, Trial
 from harness.report import numbers
 from harness.report.blocks import Block, Bullets, Column, Fact, Facts, Paragraph, Section, Subheading, Table
 from harness.report.data import ReportData, ladder_place
@@ -74,8 +74,13 @@ def _choices(recipe: Recipe) -> Table:
 
 def _choice_row(choice: Choice) -> tuple[str, ...]:
     share = is_share(choice.metric)
-    tried = "; ".join(f"{trial.value}: {numbers.score(trial.score, is_share=share)}" for trial in choice.tried)
+    tried = "; ".join(_tried(trial, share=share) for trial in choice.tried)
     return (choice.setting, choice.chosen, tried or "–", metric_title(choice.metric), numbers.count(choice.n))
+
+
+def _tried(trial: Trial, *, share: bool) -> str:
+    on = f" (on {trial.n})" if trial.n else ""
+    return f"{trial.value}: {numbers.score(trial.score, is_share=share)}{on}"
 
 
 def _left_out(data: ReportData) -> list[Block]:
