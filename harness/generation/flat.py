@@ -40,7 +40,7 @@ class _Row:
 
 @dataclass(slots=True)
 class _Store:
-    """Keys and values of the rows' own tokens, per layer (rows, key heads, room, width)."""
+    """Keys and values of the rows' own tokens, per layer (rows, room, key heads, width)."""
 
     keys: list[Any]
     values: list[Any]
@@ -55,7 +55,7 @@ class _Step:
 
     store: _Store
     at: Any
-    """(rows,) where each row's new key goes."""
+    """(rows,) where each row's new key goes, counted over all rows' rooms."""
     width: int
     """Tokens to look at, the longest row's."""
     mask: Any
@@ -69,11 +69,10 @@ class _Step:
         flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
         keys, values = self.store.keys[layer], self.store.values[layer]
         rows, heads, wide = query.shape
-        places = torch.arange(rows)
-        keys[places, :, self.at] = key
-        values[places, :, self.at] = value
+        keys.view(-1, *key.shape[1:]).index_copy_(0, self.at, key)
+        values.view(-1, *value.shape[1:]).index_copy_(0, self.at, value)
         by_key_head = query.reshape(rows, key.shape[1], -1, wide)
-        seen = [t[:rows, :, : self.width] for t in (keys, values)]
+        seen = [t[:, : self.width].transpose(1, 2) for t in (keys, values)]
         found, logs = flash(by_key_head, *seen, 0.0, False, attn_mask=self.mask, scale=scale)
         out, total = found.reshape(rows, heads, wide), logs.reshape(rows, heads)
         for reach in self.reaches:
@@ -167,8 +166,8 @@ class _Decoding:
         self.rows = [self.rows[place] for place in active]
         width = max((row.length for row in self.rows), default=0)
         for layer in range(len(self.store.keys)):
-            self.store.keys[layer] = self.store.keys[layer][chosen, :, :width]
-            self.store.values[layer] = self.store.values[layer][chosen, :, :width]
+            self.store.keys[layer] = self.store.keys[layer][chosen, :width]
+            self.store.values[layer] = self.store.values[layer][chosen, :width]
 
     def _entering(self) -> list[int]:
         """The next waiting prompts that fit beside the active rows, taken off the list."""
@@ -218,10 +217,10 @@ class _Decoding:
         for layer, kept in enumerate(plan.kept):
             for side, flat in enumerate(kept):
                 before = (self.store.keys, self.store.values)[side]
-                room = flat.new_zeros(len(self.rows), flat.shape[1], width + self.most, flat.shape[2])
+                room = flat.new_zeros(len(self.rows), width + self.most, *flat.shape[1:])
                 if old:
-                    room[:old, :, : before[layer].shape[2]] = before[layer]
-                room[old:, :, : index.shape[1]] = flat[index].transpose(1, 2)
+                    room[:old, : before[layer].shape[1]] = before[layer]
+                room[old:, : index.shape[1]] = flat[index]
                 (merged.keys, merged.values)[side].append(room)
         self.store = merged
 
@@ -229,11 +228,12 @@ class _Decoding:
         import torch
 
         lengths = [row.length for row in self.rows]
-        at, width = torch.tensor(lengths), max(lengths) + 1
+        own, width = torch.tensor(lengths), max(lengths) + 1
         self._make_room(width)
+        at = own + torch.arange(len(lengths)) * self.store.keys[0].shape[1]
         mask = None
         if min(lengths) + 1 < width:
-            hidden = torch.arange(width)[None, :] > at[:, None]
+            hidden = torch.arange(width)[None, :] > own[:, None]
             mask = torch.zeros(hidden.shape, dtype=self.store.keys[0].dtype).masked_fill_(hidden, -torch.inf)
             mask = mask[:, None, None, :]
         plan = _Step(self.store, at, width, mask, self._reaches())
@@ -247,11 +247,11 @@ class _Decoding:
         """After rows left, the store is only as wide as what it holds."""
         import torch
 
-        if self.store.keys[0].shape[2] >= width:
+        if self.store.keys[0].shape[1] >= width:
             return
         for side in (self.store.keys, self.store.values):
             for layer, held in enumerate(side):
-                side[layer] = torch.nn.functional.pad(held, (0, 0, 0, self.most))
+                side[layer] = torch.nn.functional.pad(held, (0, 0, 0, 0, 0, self.most))
 
     def _reaches(self) -> tuple[Reach, ...]:
         """Who attends to which shared run: each run of neighbours with the same one."""
