@@ -322,6 +322,8 @@ class Provenance:
     code_digest: str
     peak_memory_mb: float = 0.0
     seconds: float = 0.0
+    taken_from: str = ""
+    """The earlier run of the same kind whose answers and times these are; empty: they were made here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,9 @@ class TuningWish:
     learning_rate: float | None = None
 
 
+NO_WISH = TuningWish()
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """Everything a bake-off needs to know before it starts."""
@@ -157,7 +160,7 @@ class Scenario:
     max_new_tokens: int | None = None
     """Longest answer in tokens; None = from the training outputs, or the labels."""
     seed: int = 0
-    tuning: TuningWish = TuningWish()
+    tuning: TuningWish = NO_WISH
     model: str | None = None
     embedder: str | None = None
     inferred: tuple[Inference, ...] = ()

@@ -200,7 +200,7 @@ class FakeEngine:
         assert self.model_is_there, "the model was touched"
         return self.fake
 
-    def tuner(self, folder, *, quick, seed, wish):
+    def tuner(self, folder, *, quick, seed, wish, use_cache):
         self.tuners.append(FakeTuner(folder, seed, self.tuning_fails))
         return self.tuners[-1]
 

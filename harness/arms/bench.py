@@ -194,7 +194,9 @@ class Bench:
         self.notify(f"choosing {setting}", 0.0)
         alone = len(options) == 1
         prompts = {
-            name: [] if alone else [self.prompt(case, request) for case, request in zip(self.dev, requests, strict=True)]
+            name: []
+            if alone
+            else [self.prompt(case, request) for case, request in zip(self.dev, requests, strict=True)]
             for name, requests in options.items()
         }
         return self.contest(setting, prompts, cases=self.dev)

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.arms.bench import Notify, Tuner
+from harness.engines.adapters import adapter_key, keep_adapter, known_adapter
 from harness.generation.decode import LocalTextModel
 from harness.models.base import ModelIdentity, TextModel
 from harness.models.local import LoadedModel, identify, load_model
 from harness.records import Choice, Recipe, Trial
-from harness.scenario import TuningWish
+from harness.scenario import NO_WISH, TuningWish
 from harness.tuning.examples import TrainingText, row_set
 from harness.tuning.lora import TuningResult, TuningSettings, encode_rows, merged, tune
 
@@ -35,7 +36,7 @@ class Engine(Protocol):
     def model(self) -> TextModel:
         """What answers."""
 
-    def tuner(self, folder: Path, *, quick: bool, seed: int, wish: TuningWish) -> Tuner | None:
+    def tuner(self, folder: Path, *, quick: bool, seed: int, wish: TuningWish, use_cache: bool) -> Tuner | None:
         """What trains adapters into this run folder; None where nothing can be trained."""
 
     def adapted(self, adapter: Path | None) -> AbstractContextManager[None]:
@@ -63,9 +64,9 @@ class LocalEngine:
         """What answers."""
         return LocalTextModel(self.loaded)
 
-    def tuner(self, folder: Path, *, quick: bool, seed: int, wish: TuningWish) -> Tuner | None:
+    def tuner(self, folder: Path, *, quick: bool, seed: int, wish: TuningWish, use_cache: bool) -> Tuner | None:
         """A LoRA tuner."""
-        return LocalTuner(self.loaded, folder, quick, seed, wish)
+        return LocalTuner(self.loaded, folder, quick, seed, wish, use_cache)
 
     def adapted(self, adapter: Path | None) -> AbstractContextManager[None]:
         """Merge this adapter for a while."""
@@ -80,13 +81,34 @@ class LocalTuner:
     folder: Path
     quick: bool
     seed: int
-    wish: TuningWish = TuningWish()
+    wish: TuningWish = NO_WISH
+    use_cache: bool = False
 
     def __call__(
         self, arm: str, examples: Sequence[TrainingText], *, dev: Sequence[TrainingText], notify: Notify
     ) -> Recipe:
-        """Train one adapter under the budget; what was cut is noted."""
+        """Train one adapter under the budget, or take it from an earlier run; what was cut is noted."""
         kept, settings, notes = self._planned(examples)
+        out = self.folder / "adapters" / arm
+        key = adapter_key(self.loaded.description, kept, dev=dev, settings=settings)
+        known = known_adapter(key, out=out) if self.use_cache else None
+        if known is not None:
+            return replace(known, arm=arm, adapter=f"adapters/{arm}")
+        made = self._trained(arm, kept, dev=dev, settings=settings, notes=notes, notify=notify)
+        if self.use_cache:
+            keep_adapter(key, made, out=out)
+        return made
+
+    def _trained(
+        self,
+        arm: str,
+        kept: Sequence[TrainingText],
+        *,
+        dev: Sequence[TrainingText],
+        settings: TuningSettings,
+        notes: Sequence[str],
+        notify: Notify,
+    ) -> Recipe:
         out = self.folder / "adapters" / arm
         result = tune(self.loaded, kept, dev=dev, settings=settings, out=out, progress=notify)
         rates = tuple(Trial(f"{rate:g}", -loss) for rate, loss in result.trials)

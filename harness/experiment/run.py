@@ -15,6 +15,7 @@ from harness.engines.answering import answer_cases
 from harness.engines.local import Engine, LocalEngine
 from harness.errors import RunFolderError, UserError
 from harness.experiment import remember
+from harness.experiment.again import note_finished, take_over
 from harness.experiment.finish import finish, unanswered
 from harness.experiment.folder import begin, folder_for, run_key
 from harness.experiment.latency import latency_cases, timed_arm
@@ -119,15 +120,24 @@ def _run_in_folder(ready: Prepared, *, options: RunOptions, watcher: Watcher) ->
         if folder.has("verdict.json") and unanswered(folder) == 0:
             watcher.note(f"Everything is answered already in {folder.path}; the verdict is drawn again from it.")
             return Finished(folder, finish(folder))
-        start = time.perf_counter()
         resumed = folder.has("predictions.jsonl")
+        if options.use_cache and not resumed:
+            other = take_over(folder, name=ready.scenario.name)
+            if other:
+                watcher.note(
+                    f"The same run was made before ({other}): its answers are used; --no-cache makes new ones."
+                )
+                return Finished(folder, finish(folder))
+        start = time.perf_counter()
         cached = _answer_everything(folder, ready, options=options, watcher=watcher)
         seconds = time.perf_counter() - start
         watcher.stage("verdict")
         _note_duration(folder, seconds)
         if not resumed and not cached:
             remember_duration(_machine_key(ready.engine), planned_minutes=ready.plan.minutes, took_minutes=seconds / 60)
-        return Finished(folder, finish(folder))
+        finished = Finished(folder, finish(folder))
+        note_finished(folder)
+        return finished
 
 
 def _answer_everything(folder: RunFolder, ready: Prepared, *, options: RunOptions, watcher: Watcher) -> bool:
@@ -142,7 +152,11 @@ def _answer_everything(folder: RunFolder, ready: Prepared, *, options: RunOption
             options=options,
             watcher=watcher,
         )
-        bench = replace(bench, tuner=ready.engine.tuner(folder.path, quick=options.quick, seed=ready.scenario.seed, wish=ready.scenario.tuning))
+        scenario = ready.scenario
+        tuner = ready.engine.tuner(
+            folder.path, quick=options.quick, seed=scenario.seed, wish=scenario.tuning, use_cache=options.use_cache
+        )
+        bench = replace(bench, tuner=tuner)
         write_setup(folder, bench, ready, options)
         recipes, failed = _prepare_arms(folder, bench, ready.places.arms, watcher)
         folder.write("left_out.json", (*ready.places.left_out, *failed))

@@ -1,10 +1,9 @@
 """Attention over prompts that share their beginnings: one copy of the shared keys and values for all of them.
 
-All tokens of many prompts stand in one flat row without padding. A token attends to the runs before it (shared, computed
-once, no copy a prompt) and to its own run; the parts are put together by their log-sum-exp, as in Flash Attention
-(Dao et al. 2022, arXiv 2205.14135) and in cascade attention over shared prefixes (Juravsky et al. 2024, arXiv
-2402.05099). The result is that of each prompt alone. It is differentiable: the backward pass of a part needs only the
-final output and the final log-sum-exp (Liu et al. 2023, arXiv 2310.01889).
+All tokens of many prompts stand in one flat row without padding. A token attends to the runs before it (shared,
+computed once, no copy a prompt) and to its own run; the parts are put together by their log-sum-exp, as in Flash
+Attention (Dao et al. 2022, arXiv 2205.14135) and in cascade attention over shared prefixes (Juravsky et al. 2024, arXiv
+2402.05099). The result is that of each prompt alone; `attention_gradients` has the backward pass.
 
 transformers calls it through its attention interface (`network.set_attn_implementation(NAME)`); without a plan it is
 plain scaled dot-product attention.
@@ -15,33 +14,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from harness.generation.forest import Forest, plant
 
 NAME = "shared_prefix"
 
-BLOCK = 224
-"""Tokens of a block in the backward pass of causal attention."""
-
 SPREAD, SLACK = 1.25, 8
 """Runs are padded together while the longest is at most 1.25 times the shortest plus 8 tokens."""
+
+
+class Flat(NamedTuple):
+    """What one layer attends with, one flat row."""
+
+    query: Any
+    """(tokens, heads, width)."""
+    key: Any
+    """(tokens, key heads, width)."""
+    value: Any
+    """As `key`."""
 
 
 class Plan(Protocol):
     """What one pass through the network attends to."""
 
-    def attend(self, layer: int, query: Any, key: Any, value: Any, *, scale: float) -> Any:
-        """Attention of one layer.
-
-        Args:
-            query: (tokens, heads, width).
-            key: (tokens, key heads, width).
-            value: as `key`.
-
-        Returns:
-            (tokens, heads, width).
-        """
+    def attend(self, layer: int, row: Flat, *, scale: float) -> Any:
+        """Attention of one layer: (tokens, heads, width)."""
 
 
 def ready(network: Any) -> bool:
@@ -93,7 +91,7 @@ def _installed(network: Any) -> bool:
 
 
 TOLERANCE = 0.05
-"""Relative distance of last hidden states; bf16 rounding makes about 0.01 over 30 layers, a wrong mask or position 1."""
+"""Relative distance of last hidden states: bf16 makes about 0.01 over 30 layers, a wrong mask or position about 1."""
 
 
 def _trial(network: Any, *, flat: bool) -> Any:
@@ -130,17 +128,16 @@ def run(network: Any, plan: Plan, *, tokens: Any, positions: Any) -> Any:
     return out.last_hidden_state[0]
 
 
-def _attend(
-    module: Any, query: Any, key: Any, value: Any, attention_mask: Any, *args: Any, plan: Plan | None = None, **options: Any
-) -> tuple[Any, None]:
+def _attend(module: Any, *given: Any, plan: Plan | None = None, **options: Any) -> tuple[Any, None]:
+    """What transformers calls: `given` is query, key, value, mask; (1, heads, tokens, width) each but the mask."""
     if plan is None:
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-        found: tuple[Any, None] = sdpa_attention_forward(module, query, key, value, attention_mask, *args, **options)
+        found: tuple[Any, None] = sdpa_attention_forward(module, *given, **options)
         return found
-    flat = [t.transpose(1, 2)[0] for t in (query, key, value)]
-    scale = options.get("scaling") or query.shape[-1] ** -0.5
-    return plan.attend(module.layer_idx, *flat, scale=scale)[None], None
+    row = Flat(*(t.transpose(1, 2)[0] for t in given[:3]))
+    scale = options.get("scaling") or row.query.shape[-1] ** -0.5
+    return plan.attend(module.layer_idx, row, scale=scale)[None], None
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,149 +236,53 @@ class Packed:
         index = torch.where(real, starts + columns, 0)
         return Group(index, None if bool(real.all()) else real, tuple(members))
 
-    def attend(self, layer: int, query: Any, key: Any, value: Any, *, scale: float) -> Any:
+    def attend(self, layer: int, row: Flat, *, scale: float) -> Any:
         """See `Plan`."""
         if self.keep:
-            self.kept.append((key, value))
-        if query.requires_grad or key.requires_grad:
-            return _autograd().apply(query, key, value, self, layer, scale)
-        return attend_packed(self, layer, query, key, value, scale=scale)[0]
+            self.kept.append((row.key, row.value))
+        if row.query.requires_grad or row.key.requires_grad:
+            from harness.generation.attention_gradients import attend_with_gradients
+
+            return attend_with_gradients(self, layer, row, scale=scale)
+        return attend_packed(self, layer, row, scale=scale)[0]
 
 
-def attend_packed(plan: Packed, layer: int, query: Any, key: Any, value: Any, *, scale: float) -> tuple[Any, Any]:
+def attend_packed(plan: Packed, layer: int, row: Flat, *, scale: float) -> tuple[Any, Any]:
     """Output (tokens, heads, width) and log-sum-exp (tokens, heads) of a flat row."""
     import torch
 
     flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-    out, total = torch.empty_like(query), query.new_empty(query.shape[:2], dtype=torch.float32)
+    out, total = torch.empty_like(row.query), row.query.new_empty(row.query.shape[:2], dtype=torch.float32)
     for group in plan.groups:
-        rows = [t[group.index].transpose(1, 2) for t in (query, key, value)]
-        found, logs = flash(*rows, 0.0, True, scale=scale)
-        _put(out, found.transpose(1, 2), group)
-        _put(total, logs.transpose(1, 2), group)
+        found, logs = flash(*(t[group.index].transpose(1, 2) for t in row), 0.0, True, scale=scale)
+        put(out, found.transpose(1, 2), group)
+        put(total, logs.transpose(1, 2), group)
     for reach in plan.reaches:
-        keys, values = _run_of(reach, layer, key, value)
+        keys, values = _run_of(reach, layer, row)
         span = slice(reach.first, reach.last)
-        found, logs = flash(query[span].transpose(0, 1)[None], keys, values, 0.0, False, scale=scale)
-        merge_part(out, total, span, found[0].transpose(0, 1), logs[0].transpose(0, 1))
+        found, logs = flash(row.query[span].transpose(0, 1)[None], keys, values, 0.0, False, scale=scale)
+        merge_part(out, total, span, found=found[0].transpose(0, 1), logs=logs[0].transpose(0, 1))
     return out, total
 
 
-def _run_of(reach: Reach, layer: int, key: Any, value: Any) -> tuple[Any, Any]:
+def _run_of(reach: Reach, layer: int, row: Flat) -> tuple[Any, Any]:
     if isinstance(reach.run, Known):
         return reach.run.keys[layer], reach.run.values[layer]
-    return key[reach.run].transpose(0, 1)[None], value[reach.run].transpose(0, 1)[None]
+    return row.key[reach.run].transpose(0, 1)[None], row.value[reach.run].transpose(0, 1)[None]
 
 
-def _put(target: Any, found: Any, group: Group) -> None:
+def put(target: Any, found: Any, group: Group) -> None:
+    """Write what was found for a group, (runs, longest, ...), to its places in the flat row."""
     if group.real is None:
         target[group.index.flatten()] = found.flatten(0, 1)
     else:
         target[group.index[group.real]] = found[group.real]
 
 
-def merge_part(out: Any, total: Any, span: slice, found: Any, logs: Any) -> None:
+def merge_part(out: Any, total: Any, span: slice, *, found: Any, logs: Any) -> None:
     """Put a further part of the keys into what some tokens have attended to so far."""
     before = total[span]
     after = before.logaddexp(logs)
     mine, its = (before - after).exp()[..., None], (logs - after).exp()[..., None]
     out[span] = (out[span] * mine + found * its).to(out.dtype)
     total[span] = after
-
-
-def _autograd() -> Any:
-    """The differentiable form (made on first use: torch is imported late)."""
-    global _function  # noqa: PLW0603 - one class for the life of the process
-    if _function is None:
-        _function = _make_function()
-    return _function
-
-
-_function: Any = None
-
-
-def _make_function() -> Any:
-    import torch
-
-    class PackedAttention(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, query: Any, key: Any, value: Any, plan: Packed, layer: int, scale: float) -> Any:
-            out, total = attend_packed(plan, layer, query, key, value, scale=scale)
-            ctx.save_for_backward(query, key, value, out, total)
-            ctx.plan, ctx.layer, ctx.scale = plan, layer, scale
-            return out
-
-        @staticmethod
-        def backward(ctx: Any, grad: Any) -> Any:
-            found = packed_gradients(ctx.plan, ctx.layer, grad, ctx.saved_tensors, scale=ctx.scale)
-            return (*found, None, None, None)
-
-    return PackedAttention
-
-
-def packed_gradients(plan: Packed, layer: int, grad: Any, saved: Sequence[Any], *, scale: float) -> tuple[Any, Any, Any]:
-    """Gradients of query, key and value from that of the output and what `attend_packed` saw and gave.
-
-    In float32: the kernel's bf16 form is no faster on long runs and several times slower on short ones.
-    """
-    import torch
-
-    query, key, value, out, grad, total = (t.float() for t in (*saved[:4], grad, saved[4]))
-    heads = query.shape[1] // key.shape[1]
-    key, value = (t.repeat_interleave(heads, 1) for t in (key, value))
-    d_query, d_key, d_value = torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)
-    for group in plan.groups:
-        upstream = grad[group.index]
-        if group.real is not None:
-            upstream = upstream * group.real[..., None, None]
-        rows = [t[group.index].transpose(1, 2) for t in (query, key, value, out)]
-        found = _causal_gradients(upstream.transpose(1, 2), *rows, total[group.index].transpose(1, 2), scale=scale)
-        for target, part in zip((d_query, d_key, d_value), found, strict=True):
-            _put(target, part.transpose(1, 2), group)
-    for reach in plan.reaches:
-        if isinstance(reach.run, Known):
-            raise ValueError("runs computed earlier carry no gradients; pack them into the row")
-        span, run_ = slice(reach.first, reach.last), reach.run
-        g, q, k, v, o, logs = (t.transpose(0, 1)[None] for t in (grad[span], query[span], key[run_], value[run_], out[span], total[span]))
-        found = _backward(g, q, k, v, o, logs, 0.0, False, scale=scale)
-        for target, part, where in zip((d_query, d_key, d_value), found, (span, run_, run_), strict=True):
-            target[where] += part[0].transpose(0, 1)
-    dtype = saved[0].dtype
-    return d_query.to(dtype), _by_key_head(d_key, heads).to(dtype), _by_key_head(d_value, heads).to(dtype)
-
-
-def _backward(*arguments: Any, scale: float) -> tuple[Any, Any, Any]:
-    import torch
-
-    found: tuple[Any, Any, Any] = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
-        *arguments, scale=scale
-    )
-    return found
-
-
-def _causal_gradients(grad: Any, query: Any, key: Any, value: Any, out: Any, logs: Any, *, scale: float) -> tuple[Any, Any, Any]:
-    """Gradients of causal attention, block by block, so that what lies above the diagonal is not computed."""
-    import torch
-
-    length = query.shape[2]
-    if length <= 2 * BLOCK:
-        return _backward(grad, query, key, value, out, logs, 0.0, True, scale=scale)
-    d_query, d_key, d_value = torch.empty_like(query), torch.zeros_like(key), torch.zeros_like(value)
-    for start in range(0, length, BLOCK):
-        here, before = slice(start, start + BLOCK), slice(0, start)
-        g, q, o, l_ = (t[:, :, here] for t in (grad, query, out, logs))
-        a, b, c = _backward(g, q, key[:, :, here], value[:, :, here], o, l_, 0.0, True, scale=scale)
-        d_query[:, :, here] = a
-        d_key[:, :, here] += b
-        d_value[:, :, here] += c
-        if start:
-            a, b, c = _backward(g, q, key[:, :, before], value[:, :, before], o, l_, 0.0, False, scale=scale)
-            d_query[:, :, here] += a
-            d_key[:, :, before] += b
-            d_value[:, :, before] += c
-    return d_query, d_key, d_value
-
-
-def _by_key_head(gradient: Any, heads: int) -> Any:
-    """Gradients of repeated key heads, summed: (tokens, heads, width) to (tokens, key heads, width)."""
-    return gradient.view(len(gradient), -1, heads, gradient.shape[-1]).sum(2) if heads > 1 else gradient

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from harness.generation.attention import Known, Packed, Reach, merge_part, run
+from harness.generation.attention import Flat, Known, Packed, merge_part, run
 from harness.generation.forest import plant
 
 IsWhole = Callable[[list[int]], bool]
@@ -49,6 +49,14 @@ class _Store:
         return len(self.keys[0]) if self.keys else 0
 
 
+class _Rows(NamedTuple):
+    """The rows from `first` to `last` (exclusive) attend to a shared run."""
+
+    first: int
+    last: int
+    run: Known
+
+
 @dataclass(slots=True)
 class _Step:
     """The plan of one decoding step: one token a row."""
@@ -60,28 +68,26 @@ class _Step:
     """Tokens to look at, the longest row's."""
     mask: Any
     """(rows, 1, 1, width) additive, or None where all rows are equally long."""
-    reaches: tuple[Reach, ...]
+    reaches: tuple[_Rows, ...]
 
-    def attend(self, layer: int, query: Any, key: Any, value: Any, *, scale: float) -> Any:
+    def attend(self, layer: int, row: Flat, *, scale: float) -> Any:
         """See `attention.Plan`."""
         import torch
 
         flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
         keys, values = self.store.keys[layer], self.store.values[layer]
-        rows, heads, wide = query.shape
-        keys.view(-1, *key.shape[1:]).index_copy_(0, self.at, key)
-        values.view(-1, *value.shape[1:]).index_copy_(0, self.at, value)
-        by_key_head = query.reshape(rows, key.shape[1], -1, wide)
+        rows, heads, wide = row.query.shape
+        keys.view(-1, *keys.shape[2:]).index_copy_(0, self.at, row.key)
+        values.view(-1, *values.shape[2:]).index_copy_(0, self.at, row.value)
+        by_key_head = row.query.reshape(rows, keys.shape[2], -1, wide)
         seen = [t[:, : self.width].transpose(1, 2) for t in (keys, values)]
-        found, logs = flash(by_key_head, *seen, 0.0, False, attn_mask=self.mask, scale=scale)
-        out, total = found.reshape(rows, heads, wide), logs.reshape(rows, heads)
-        for reach in self.reaches:
-            span = slice(reach.first, reach.last)
-            known = reach.run
-            part, its = flash(
-                query[span].transpose(0, 1)[None], known.keys[layer], known.values[layer], 0.0, False, scale=scale
-            )
-            merge_part(out, total, span, part[0].transpose(0, 1), its[0].transpose(0, 1))
+        own, logs = flash(by_key_head, *seen, 0.0, False, attn_mask=self.mask, scale=scale)
+        out, total = own.reshape(rows, heads, wide), logs.reshape(rows, heads)
+        for first, last, known in self.reaches:
+            span = slice(first, last)
+            asked = row.query[span].transpose(0, 1)[None]
+            part, its = flash(asked, known.keys[layer], known.values[layer], 0.0, False, scale=scale)
+            merge_part(out, total, span, found=part[0].transpose(0, 1), logs=its[0].transpose(0, 1))
         return out
 
 
@@ -253,23 +259,24 @@ class _Decoding:
             for layer, held in enumerate(side):
                 side[layer] = torch.nn.functional.pad(held, (0, 0, 0, 0, 0, self.most))
 
-    def _reaches(self) -> tuple[Reach, ...]:
+    def _reaches(self) -> tuple[_Rows, ...]:
         """Who attends to which shared run: each run of neighbours with the same one."""
-        found = [Reach(0, len(self.rows), known) for known in self.root]
-        open_: dict[int, tuple[int, int, Known]] = {}
+        found = [_Rows(0, len(self.rows), known) for known in self.root]
+        open_: dict[int, _Rows] = {}
         for place, row in enumerate(self.rows):
             for known in row.chain:
-                first, last, _ = open_.get(id(known), (place, place, known))
-                if last != place:
-                    found.append(Reach(first, last, known))
-                    first = place
-                open_[id(known)] = (first, place + 1, known)
-        found += [Reach(first, last, known) for first, last, known in open_.values()]
-        return tuple(found)
+                before = open_.get(id(known))
+                if before is not None and before.last != place:
+                    found.append(before)
+                    before = None
+                open_[id(known)] = _Rows(before.first if before else place, place + 1, known)
+        return (*found, *open_.values())
 
     def _take(self, states: Any, *, first: int) -> None:
         """The next token of the rows from `first` on, from their last hidden states."""
-        tokens = self.network.get_output_embeddings()(states).max(dim=-1).indices.tolist()  # several times faster than argmax
+        tokens = (
+            self.network.get_output_embeddings()(states).max(dim=-1).indices.tolist()
+        )  # several times faster than argmax
         for row, token in zip(self.rows[first:], tokens, strict=True):
             if row.prompt in self.done:
                 row.found.append(token)

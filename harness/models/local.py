@@ -128,7 +128,9 @@ def window_and_counter(name: str | None = None) -> tuple[int, Callable[[str], in
 def keep_quiet() -> None:
     """No telemetry, no progress bars, no advice from the model libraries; must run before they are imported."""
     for key, value in {
-        "GOMP_SPINCOUNT": "10000",  # threads wait awake for a few microseconds: a wake-up costs more than a small product, endless spinning starves a shared machine
+        # Threads wait awake for some microseconds: waking one costs more than a small product, spinning on and on
+        # starves a shared machine.
+        "GOMP_SPINCOUNT": "10000",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "DO_NOT_TRACK": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from harness.errors import MissingModel
 from harness.models import bundled
-from harness.models.device import machine
+from harness.models.device import has_bf16_units, machine
 from harness.models.local import fetch, keep_quiet, weights_digest
 
 Vectors = npt.NDArray[np.float32]
@@ -43,7 +43,8 @@ class SentenceEmbedder:
             return np.zeros((0, 1), dtype=np.float32)
         if fresh:
             return self._encode(texts)
-        return cached_encode(self._encode, texts, folder=bundled.cache_folder() / "vectors" / self.digest[:16])
+        name = f"{self.digest[:16]}-{precision()}"
+        return cached_encode(self._encode, texts, folder=bundled.cache_folder() / "vectors" / name)
 
     def _encode(self, texts: Sequence[str]) -> Vectors:
         if self._model is None:
@@ -51,7 +52,18 @@ class SentenceEmbedder:
         found = self._model.encode(
             list(texts), batch_size=32, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
         )
-        return np.asarray(found, dtype=np.float32)
+        vectors = np.asarray(found, dtype=np.float32)
+        # Unit length to float32's precision, whatever the network computed in.
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        return vectors
+
+
+def precision() -> str:
+    """What texts are embedded in: bf16 on a machine whose processor has bf16 units, else float32.
+
+    About three times as fast there, with the same recall to half a point (`tests/bench/embedder.py` measures both).
+    """
+    return "bfloat16" if has_bf16_units() else "float32"
 
 
 def cached_encode(encode: Any, texts: Sequence[str], *, folder: Path) -> Vectors:
@@ -100,7 +112,13 @@ def _load(folder: Path, name: str) -> Any:
     here = machine()
     torch.set_num_threads(here.threads)
     try:
-        return SentenceTransformer(str(folder), device=here.device, trust_remote_code=False, local_files_only=True)
+        return SentenceTransformer(
+            str(folder),
+            device=here.device,
+            trust_remote_code=False,
+            local_files_only=True,
+            model_kwargs={"dtype": getattr(torch, precision())},
+        )
     except (ValueError, OSError, KeyError, ImportError, SafetensorError) as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise MissingModel(f"The embedder {name!r} could not be loaded: {first}") from error

@@ -14,7 +14,7 @@ import msgspec
 
 from harness.jsonl import encoding_fault
 from harness.records import CONTROL, LADDER
-from harness.scenario import Kind, Problem, StatedAdvice, TuningWish
+from harness.scenario import NO_WISH, Kind, Problem, StatedAdvice, TuningWish
 from harness.scenario_file.advice import read_advice
 
 KNOWN_ARMS = (CONTROL, *LADDER)
@@ -66,7 +66,7 @@ class Settings:
     embedder: str | None = None
     rule: RuleSettings = RuleSettings()
     files: FileSettings = FileSettings()
-    tuning: TuningWish = TuningWish()
+    tuning: TuningWish = NO_WISH
     advice: StatedAdvice | None = None
 
 

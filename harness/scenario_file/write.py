@@ -19,7 +19,10 @@ _HEAD = """\
 def write_scenario_file(scenario: Scenario, path: Path) -> None:
     """Write the scenario's settings to `path`, replacing what is there. Raises OSError."""
     path.write_text(
-        "\n".join([_HEAD, *_top(scenario), *_rule(scenario), *_tuning(scenario), *_files(scenario), *_advice(scenario)]), encoding="utf-8"
+        "\n".join(
+            [_HEAD, *_top(scenario), *_rule(scenario), *_tuning(scenario), *_files(scenario), *_advice(scenario)]
+        ),
+        encoding="utf-8",
     )
 
 

@@ -70,11 +70,12 @@ def _function() -> _Functions:
     import torch
     from torch.nn.functional import linear
 
-    class Lora(torch.autograd.Function):
+    class Lora(torch.autograd.Function):  # type: ignore[misc] # torch ships no usable types
         """y = x W' + b + s (x A') B'; gradients for x, A and B."""
 
         @staticmethod
-        def forward(ctx: Any, x: Any, weight: Any, bias: Any, down: Any, up: Any, scale: float) -> Any:
+        def forward(ctx: Any, *given: Any) -> Any:
+            x, weight, bias, down, up, scale = given
             flat = x.reshape(-1, x.shape[-1])
             small = linear(flat, down)
             out = linear(flat, weight, bias).addmm_(small, up.t(), alpha=scale)
@@ -92,7 +93,7 @@ def _function() -> _Functions:
                 d_x = (grad @ weight).addmm_(d_small, down).view(ctx.shape)
             return d_x, None, None, d_small.t() @ flat, (grad.t() @ small).mul_(ctx.scale), None
 
-    class Norm(torch.autograd.Function):
+    class Norm(torch.autograd.Function):  # type: ignore[misc]
         """y = w x / rms(x), rms over the last dimension, in float32 as transformers has it."""
 
         @staticmethod

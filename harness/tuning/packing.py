@@ -1,4 +1,4 @@
-"""Many training examples in one row: what their prompts share stands in it once, each example sees that and itself only.
+"""Many training examples in one row: what their prompts share stands in it once, each sees that and itself only.
 
 Loss and gradients are those of one example a row; a fraction of the tokens goes through the model, none is padding, and
 the head is asked about answer tokens only.

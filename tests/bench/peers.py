@@ -2,9 +2,9 @@
 
     python tests/bench/peers.py DATA --peer PEER_PIPELINE [--eval-limit N] [--train-limit N] [--epochs E] [--json OUT]
 
-PEER_PIPELINE is a script that does the same work with lm-evaluation-harness, TRL, sentence-transformers and FAISS; it is
-run with `--peer-python` (default: this Python), which must have them. Both get the same cases, examples, instruction,
-arms, epochs, rank 16, longest answer and passages; both run alone, one after the other, with nothing in a cache except
+PEER_PIPELINE is a script that does the same work with lm-evaluation-harness, TRL, sentence-transformers and FAISS; it
+is run with `--peer-python` (default: this Python), which must have them. Both get the same rows, instruction, arms,
+epochs, rank 16, longest answer and passages; both run alone, one after the other, with nothing in a cache except
 the unpacked weights.
 
 ratio_total    the peer's stages, added up, divided by our whole command (imports, choices on dev, statistics, report)

@@ -1,0 +1,73 @@
+"""Adapters kept between runs, under a key made of everything that determines them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import msgspec
+
+from harness.generation.cache import CODE_VERSION
+from harness.models.base import ModelDescription
+from harness.models.bundled import cache_folder, file_digest
+from harness.records import Recipe
+from harness.tuning.examples import TrainingText
+from harness.tuning.lora import TuningSettings
+
+MOST = 30
+"""Adapters kept, the latest ones."""
+
+TAKEN = "The adapter was trained in an earlier run on the same examples with the same settings; its times are shown."
+
+
+def adapter_key(
+    model: ModelDescription,
+    examples: Sequence[TrainingText],
+    *,
+    dev: Sequence[TrainingText],
+    settings: TuningSettings,
+) -> str:
+    """SHA-256 (hex) of weights, precision, libraries, examples, dev examples, settings and code."""
+    parts = [model.digest, model.dtype, model.device, model.runtime, CODE_VERSION, asdict(settings)]
+    return hashlib.sha256(msgspec.json.encode([*parts, list(examples), list(dev)])).hexdigest()
+
+
+def known_adapter(key: str, *, out: Path) -> Recipe | None:
+    """Put a kept adapter into `out` and give its recipe; None where there is none, or it is damaged."""
+    kept = _folder() / key
+    with contextlib.suppress(OSError, msgspec.DecodeError):
+        recipe = msgspec.json.decode((kept / "recipe.json").read_bytes(), type=Recipe)
+        if file_digest(kept / "adapter_model.safetensors") != recipe.adapter_digest:
+            return None
+        shutil.copytree(kept, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("recipe.json"))
+        kept.touch()
+        return replace(recipe, notes=(*recipe.notes, TAKEN))
+    return None
+
+
+def keep_adapter(key: str, recipe: Recipe, *, out: Path) -> None:
+    """Keep an adapter; a cache that cannot be written is no reason to stop."""
+    with contextlib.suppress(OSError):
+        _folder().mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".new-", dir=_folder()))
+        shutil.copytree(out, work, dirs_exist_ok=True)
+        (work / "recipe.json").write_bytes(msgspec.json.encode(recipe))
+        with contextlib.suppress(OSError):  # another process was faster: its adapter is as good
+            work.rename(_folder() / key)
+        shutil.rmtree(work, ignore_errors=True)
+        _prune()
+
+
+def _prune() -> None:
+    kept = sorted((p for p in _folder().iterdir() if not p.name.startswith(".")), key=lambda p: p.stat().st_mtime)
+    for old in kept[:-MOST]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _folder() -> Path:
+    return cache_folder() / "adapters"
