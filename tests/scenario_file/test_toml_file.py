@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.scenario import Kind
+from harness.scenario import Kind, TuningWish
 from harness.scenario_file.toml_file import FileSettings, RuleSettings, Settings, line_of, read_settings
 
 FULL = """\
@@ -23,6 +23,10 @@ alpha = 0.01
 fewest_cases = 20
 target = 0.8
 resamples = 2500
+[tuning]
+epochs = 2
+rank = 8
+learning_rate = 0.001
 [files]
 eval = "e.jsonl"
 train = "t.jsonl"
@@ -54,6 +58,7 @@ def test_every_setting_is_read(tmp_path):
         model="m",
         embedder="e",
         rule=RuleSettings("accuracy", 0.1, 0.01, 20, 0.8, 2500),
+        tuning=TuningWish(2, 8, 0.001),
         files=FileSettings("e.jsonl", "t.jsonl", "docs"),
     )
 
@@ -65,6 +70,11 @@ def test_an_empty_file_says_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
+        ("[tuning]\nepochs = 0", "'tuning.epochs' must be a whole number, 1 or more; got 0"),
+        (
+            "[tuning]\nlearning_rate = 2",
+            "'tuning.learning_rate' must be a number between 0 and 1 (0.0005 is a usual one); got 2",
+        ),
         ("name = 3", "'name' must be a text in double quotes; got 3"),
         ('instruction = " "', "'instruction' is empty; write a text, or take the line out"),
         (
@@ -133,7 +143,7 @@ def test_arms_of_third_parties_can_be_made_known(tmp_path):
 
 @pytest.mark.parametrize(
     ("key", "table", "line"),
-    [("name", "", 1), ("metric", "rule", 12), ("eval", "files", 19), ("rule", "", 11), ("metric", "", None)],
+    [("name", "", 1), ("metric", "rule", 12), ("eval", "files", 23), ("rule", "", 11), ("metric", "", None)],
 )
 def test_the_line_of_a_setting_is_found_in_its_own_table(key, table, line):
     assert line_of(FULL, key, table=table) == line

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.scenario import DecisionRule, Kind
+from harness.scenario import DecisionRule, Kind, TuningWish
 from harness.scenario_file.read import Overrides, read_scenario
 from harness.scenario_file.write import write_scenario_file
 
@@ -61,6 +61,13 @@ def test_an_instruction_that_only_fills_a_gap_goes_on_warning(tmp_path):
         tmp_path / "scenario.toml"
     ).read_text(encoding="utf-8")
     assert read_scenario(tmp_path).warnings == scenario.warnings != ()
+
+
+def test_how_to_tune_is_kept(tmp_path):
+    wish = TuningWish(epochs=2, learning_rate=0.001)
+    scenario = replace(scenario_of(tmp_path, Kind.LABELS), tuning=wish)
+    write_scenario_file(scenario, tmp_path / "scenario.toml")
+    assert read_scenario(tmp_path).tuning == wish
 
 
 def test_other_file_names_are_kept(tmp_path):
