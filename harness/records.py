@@ -293,6 +293,8 @@ class StoredScenario:
     warnings: tuple[str, ...] = ()
     removed: tuple[RemovedRow, ...] = ()
     quick: bool = False
+    held_to_labels: bool = False
+    """Every arm could answer with one of the labels only."""
     schema_version: int = SCHEMA_VERSION
 
 

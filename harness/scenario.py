@@ -155,6 +155,8 @@ class Scenario:
     """The label set, for `Kind.LABELS`."""
     keys: tuple[str, ...] = ()
     """The top-level keys, for `Kind.JSON`."""
+    held_to_labels: bool = False
+    """Every arm may answer with one of the labels only, so that none wins by form alone."""
     arms: tuple[str, ...] = ()
     """Arms asked for; empty = all."""
     max_new_tokens: int | None = None

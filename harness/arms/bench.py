@@ -5,6 +5,7 @@ One model, one prompt builder, one instruction, one longest answer, one dev spli
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -69,8 +70,11 @@ class Bench:
 
     @property
     def stop(self) -> Stop:
-        """Where answers may end early; the parser reads the same answer with or without it."""
-        kind = self.scenario.kind
+        """Where answers may end early, and the labels that they are held to where the scenario asks for that."""
+        kind, labels = self.scenario.kind, self.scenario.labels
+        if self.scenario.held_to_labels:
+            digest = hashlib.sha256("\n".join(labels).encode()).hexdigest()
+            return Stop(f"held to labels {digest[:16]}", None, labels)
         if kind not in (Kind.SHORT_ANSWER, Kind.JSON):
             return AT_END
         return Stop(f"whole {kind.value}", lambda text: answer_is_whole(text, kind=kind))

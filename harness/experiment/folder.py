@@ -35,6 +35,8 @@ def run_key(ready: Prepared, options: RunOptions) -> RunKey:
         "model": ready.engine.identity.digest,
         "embedder": ready.embedder.digest if ready.embedder else "",
     }
+    if scenario.held_to_labels:
+        parts["held to labels"] = "yes"
     if scenario.tuning != TuningWish():
         parts["tuning"] = _digest(scenario.tuning)
     if scenario.advice:

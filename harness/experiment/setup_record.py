@@ -34,6 +34,7 @@ def write_setup(folder: RunFolder, bench: Bench, ready: Prepared, options: RunOp
             warnings=tuple(str(w) for w in scenario.warnings),
             removed=scenario.removed,
             quick=options.quick,
+            held_to_labels=scenario.held_to_labels,
         ),
     )
     if not folder.has("provenance.json"):

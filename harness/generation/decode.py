@@ -16,6 +16,7 @@ from harness.generation import attention, flat
 from harness.generation.batching import batches_by_length, common_prefix, runs_of
 from harness.generation.flat import IsWhole
 from harness.generation.forest import plant
+from harness.generation.labels import LabelTrie, chosen_tokens
 from harness.generation.lean import lean_layers
 from harness.models.base import AT_END, Completion, Job, Message, ModelDescription, Stop
 from harness.models.local import LoadedModel
@@ -114,6 +115,7 @@ class LocalJob:
                 max_new_tokens=self.max_new_tokens,
                 stop_ids=self.loaded.stop_ids,
                 is_whole=self._is_whole(),
+                trie=self._trie,
             )
         return greedy(
             self.loaded,
@@ -122,7 +124,14 @@ class LocalJob:
             prefix=self.prefix,
             max_new_tokens=self.max_new_tokens,
             is_whole=self._is_whole(),
+            trie=self._trie,
         )
+
+    @cached_property
+    def _trie(self) -> LabelTrie | None:
+        labels = [self.loaded.encode(label) for label in self.stop.labels]
+        end = self.loaded.tokenizer.eos_token_id  # what tuned models were taught to end with
+        return LabelTrie(labels, stop=min(self.loaded.stop_ids) if end is None else end) if labels else None
 
     def _is_whole(self) -> IsWhole | None:
         test = self.stop.is_whole
@@ -167,6 +176,7 @@ def greedy(
     prefix: int,
     max_new_tokens: int,
     is_whole: IsWhole | None = None,
+    trie: LabelTrie | None = None,
 ) -> list[tuple[list[int], str]]:
     """Greedy continuation of rows that share a prefix.
 
@@ -175,6 +185,7 @@ def greedy(
         cache: one-row cache of the prefix, or None where `prefix` is 0.
         prefix: tokens in the cache.
         is_whole: asked after each token whether the row's answer is whole already.
+        trie: the labels that answers are held to.
 
     Returns:
         (new token ids with the stop token, `stop` or `length`) a row.
@@ -184,7 +195,7 @@ def greedy(
     with torch.inference_mode():
         state = _Rows(loaded, suffixes, cache=cache, prefix=prefix)
         for _ in range(max_new_tokens):
-            state.step(is_whole)
+            state.step(is_whole, trie)
             if not state.active:
                 break
         return [(ids, "stop" if row in state.done else "length") for row, ids in enumerate(state.found)]
@@ -211,7 +222,7 @@ class _Rows:
         self.positions = (prefix + steps - offsets).clamp(min=0)
         self.cache = expanded(cache, len(suffixes)) if prefix else DynamicCache()
 
-    def step(self, is_whole: IsWhole | None) -> None:
+    def step(self, is_whole: IsWhole | None, trie: LabelTrie | None) -> None:
         """One token more for every active row."""
         import torch
 
@@ -223,13 +234,15 @@ class _Rows:
             use_cache=True,
             logits_to_keep=1,
         )
-        tokens = out.logits[:, -1, :].argmax(dim=-1)
-        for row, token in zip(self.active, tokens.tolist(), strict=True):
+        chosen = chosen_tokens(out.logits[:, -1, :], [self.found[row] for row in self.active], trie)
+        for row, token in zip(self.active, chosen, strict=True):
             if row not in self.done:
                 self.found[row].append(token)
-                if token in self.loaded.stop_ids or (is_whole and is_whole(self.found[row])):
+                rest = trie.rest(self.found[row]) if trie else ()
+                self.found[row] += rest
+                if rest or token in self.loaded.stop_ids or (is_whole and is_whole(self.found[row])):
                     self.done.add(row)
-        self.input = tokens[:, None]
+        self.input = torch.tensor(chosen, device=self.input.device)[:, None]
         self.positions = self.positions[:, -1:] + 1
         self.mask = torch.cat([self.mask, self.mask.new_ones(len(self.active), 1)], dim=1)
         self._drop_finished()

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from harness.generation.attention import Flat, Known, Packed, merge_part, run
 from harness.generation.forest import plant
+from harness.generation.labels import LabelTrie, chosen_tokens
 
 IsWhole = Callable[[list[int]], bool]
 """Whether the tokens so far hold a whole answer."""
@@ -116,6 +117,7 @@ def decode(
     max_new_tokens: int,
     stop_ids: frozenset[int],
     is_whole: IsWhole | None = None,
+    trie: LabelTrie | None = None,
 ) -> list[tuple[list[int], str]]:
     """Greedy continuation of prompts.
 
@@ -124,6 +126,7 @@ def decode(
         root: what all prompts start with, or None.
         start: tokens in the root.
         is_whole: asked after each token whether the row's answer is whole already.
+        trie: the labels that answers are held to.
 
     Returns:
         (new token ids with the stop token, `stop` or `length`) a prompt.
@@ -132,7 +135,7 @@ def decode(
 
     with torch.inference_mode():
         state = _Decoding(network, prompts, root=root, start=start, most=max_new_tokens)
-        state.stop_ids, state.is_whole = stop_ids, is_whole
+        state.stop_ids, state.is_whole, state.trie = stop_ids, is_whole, trie
         while state.rows or state.waiting:
             state.turn()
         return [state.done[i] for i in range(len(prompts))]
@@ -152,6 +155,7 @@ class _Decoding:
         self.done: dict[int, tuple[list[int], str]] = {}
         self.stop_ids: frozenset[int] = frozenset()
         self.is_whole: IsWhole | None = None
+        self.trie: LabelTrie | None = None
 
     def turn(self) -> None:
         """Let new prompts in where there is room, else one token more for every row."""
@@ -274,15 +278,17 @@ class _Decoding:
 
     def _take(self, states: Any, *, first: int) -> None:
         """The next token of the rows from `first` on, from their last hidden states."""
-        tokens = (
-            self.network.get_output_embeddings()(states).max(dim=-1).indices.tolist()
-        )  # several times faster than argmax
-        for row, token in zip(self.rows[first:], tokens, strict=True):
-            if row.prompt in self.done:
-                row.found.append(token)
-                continue
+        rows = self.rows[first:]
+        logits = self.network.get_output_embeddings()(states)
+        for row, token in zip(rows, chosen_tokens(logits, [row.found for row in rows], self.trie), strict=True):
             row.found.append(token)
-            if token in self.stop_ids or (self.is_whole and self.is_whole(row.found)):
-                self.done[row.prompt] = (list(row.found), "stop")
-            elif len(row.found) >= self.most:
-                self.done[row.prompt] = (list(row.found), "length")
+            if row.prompt not in self.done:
+                self._judge(row)
+
+    def _judge(self, row: _Row) -> None:
+        """Whether the row's answer is complete with the token that it just got."""
+        rest = self.trie.rest(row.found) if self.trie else ()
+        if rest or row.found[-1] in self.stop_ids or (self.is_whole and self.is_whole(row.found)):
+            self.done[row.prompt] = ([*row.found, *rest], "stop")
+        elif len(row.found) >= self.most:
+            self.done[row.prompt] = (list(row.found), "length")

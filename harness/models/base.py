@@ -8,12 +8,14 @@ from typing import Literal, NamedTuple, Protocol
 
 
 class Stop(NamedTuple):
-    """Where an answer may end before the model ends it, without changing anything that the parser reads."""
+    """What an answer may be, and where it ends before the model ends it."""
 
     name: str
     """Part of the cache key."""
     is_whole: Callable[[str], bool] | None
-    """Asked of the text so far; None: only the model ends its answers."""
+    """Asked of the text so far; None: only the model ends its answers. Changes nothing that the parser reads."""
+    labels: tuple[str, ...] = ()
+    """Answers are held to these; empty: they are free."""
 
 
 AT_END = Stop("end", None)

@@ -182,6 +182,7 @@ def _scenario(files: _Files, settings: Settings, *, settled: Settled, warnings: 
         documents=files.documents,
         labels=settled.labels,
         keys=settled.keys,
+        held_to_labels=settings.held_to_labels and settled.kind is Kind.LABELS,
         arms=settings.arms or (),
         max_new_tokens=settings.max_new_tokens,
         tuning=settings.tuning,

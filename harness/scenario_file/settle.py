@@ -38,8 +38,15 @@ def settle(settings: Settings, train: Sequence[Case], cases: Sequence[Case]) -> 
         labels=labels,
         keys=keys,
         inferred=(*kind_inferred, *labels_inferred, *keys_inferred, *told, *rule_inferred),
-        warnings=warnings,
+        warnings=(*warnings, *_idle(settings, kind)),
     )
+
+
+def _idle(settings: Settings, kind: Kind) -> tuple[Problem, ...]:
+    """A setting that does nothing here."""
+    if not settings.held_to_labels or kind is Kind.LABELS:
+        return ()
+    return (Problem("warning", f"held_to_labels does nothing where answers are {kind.value}, not labels"),)
 
 
 def _kind(settings: Settings, cases: Sequence[Case]) -> tuple[Kind, tuple[Inference, ...]]:

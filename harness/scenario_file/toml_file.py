@@ -59,6 +59,7 @@ class Settings:
     instruction: str | None = None
     labels: tuple[str, ...] | None = None
     keys: tuple[str, ...] | None = None
+    held_to_labels: bool = False
     arms: tuple[str, ...] | None = None
     max_new_tokens: int | None = None
     seed: int | None = None
@@ -203,6 +204,7 @@ def _checks(known_arms: tuple[str, ...]) -> Checks:
             "instruction": _text,
             "labels": _texts,
             "keys": _texts,
+            "held_to_labels": _flag,
             "arms": partial(_arms, known_arms=known_arms),
             "max_new_tokens": partial(_whole, low=1),
             "seed": partial(_whole, low=0),
@@ -230,6 +232,10 @@ def _text(value: object) -> str | None:
     if not isinstance(value, str):
         return f"must be a text in double quotes; got {_shown(value)}"
     return None if value.strip() else "is empty; write a text, or take the line out"
+
+
+def _flag(value: object) -> str | None:
+    return None if isinstance(value, bool) else f"must be true or false; got {_shown(value)}"
 
 
 def _texts(value: object) -> str | None:

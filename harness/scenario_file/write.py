@@ -32,6 +32,8 @@ def _top(scenario: Scenario) -> Iterator[str]:
     yield _instruction(scenario)
     if scenario.labels:
         yield _line("labels", list(scenario.labels), f"All labels there are.{_why(scenario, 'labels')}")
+    if scenario.held_to_labels:
+        yield _line("held_to_labels", True, "Every arm may answer with one of the labels only.")
     if scenario.keys:
         yield _line("keys", list(scenario.keys), f"The top-level keys of the objects.{_why(scenario, 'keys')}")
     yield _line("arms", list(scenario.arms) or None, "Arms that take part; all of them where the line is missing.")

@@ -102,6 +102,41 @@ def test_early_ends_reach_flat_rows_too(tiny):
     assert job.answer((0,))[0].tokens_out <= 3
 
 
+# labels
+
+
+LABELS = ("card", "card lost", "card stolen", "cash", "top up", "x")
+
+
+@pytest.mark.parametrize("flat_way", [True, False])
+def test_answers_held_to_labels_are_labels(tiny, flat_way, monkeypatch):
+    monkeypatch.setattr(tiny.network, "_bakeoff_flat", flat_way)
+    prompts = [f"<|user|>{'so ' * (k % 7)}{k}?<|assistant|>" for k in range(40)]
+    job = LocalTextModel(tiny).start(prompts, max_new_tokens=16, stop=Stop("held", None, LABELS))
+    assert job.flat is flat_way
+    answers = [answer for batch in job.batches for answer in job.answer(batch)]
+    assert {answer.text for answer in answers} <= set(LABELS)
+    assert len({answer.text for answer in answers}) > 1
+    assert all(answer.finish == "stop" for answer in answers)
+
+
+def test_held_answers_are_the_greedy_ones_among_the_labels(tiny):
+    """Step by step with the library's own logits."""
+    import torch
+
+    prompt = tiny.encode("<|user|>where is my money?<|assistant|>")
+    sequences = [[*tiny.encode(label), tiny.tokenizer.eos_token_id] for label in LABELS]
+    found = []
+    while found not in sequences:
+        logits = tiny.network(input_ids=torch.tensor([[*prompt, *found]])).logits[0, -1]
+        options = {s[len(found)] for s in sequences if s[: len(found)] == found}
+        found.append(max(options, key=lambda token: float(logits[token])))
+    job = LocalTextModel(tiny).start(
+        ["<|user|>where is my money?<|assistant|>"], max_new_tokens=16, stop=Stop("h", None, LABELS)
+    )
+    assert job.answer((0,))[0].text == tiny.tokenizer.decode(found[:-1])
+
+
 # tuning
 
 

@@ -11,6 +11,7 @@ kind = "labels"
 instruction = "Say it."
 labels = ["a", "b"]
 keys = ["k"]
+held_to_labels = true
 arms = ["prompt", "rag"]
 max_new_tokens = 8
 seed = 3
@@ -52,6 +53,7 @@ def test_every_setting_is_read(tmp_path):
         instruction="Say it.",
         labels=("a", "b"),
         keys=("k",),
+        held_to_labels=True,
         arms=("prompt", "rag"),
         max_new_tokens=8,
         seed=3,
@@ -75,6 +77,7 @@ def test_an_empty_file_says_nothing(tmp_path):
             "[tuning]\nlearning_rate = 2",
             "'tuning.learning_rate' must be a number between 0 and 1 (0.0005 is a usual one); got 2",
         ),
+        ("held_to_labels = 1", "'held_to_labels' must be true or false; got 1"),
         ("name = 3", "'name' must be a text in double quotes; got 3"),
         ('instruction = " "', "'instruction' is empty; write a text, or take the line out"),
         (
@@ -143,7 +146,7 @@ def test_arms_of_third_parties_can_be_made_known(tmp_path):
 
 @pytest.mark.parametrize(
     ("key", "table", "line"),
-    [("name", "", 1), ("metric", "rule", 12), ("eval", "files", 23), ("rule", "", 11), ("metric", "", None)],
+    [("name", "", 1), ("metric", "rule", 13), ("eval", "files", 24), ("rule", "", 12), ("metric", "", None)],
 )
 def test_the_line_of_a_setting_is_found_in_its_own_table(key, table, line):
     assert line_of(FULL, key, table=table) == line

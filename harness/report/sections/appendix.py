@@ -76,6 +76,8 @@ def _trial(data: ReportData) -> tuple[Fact, ...]:
         Fact("Took", numbers.seconds(place.seconds or None)),
         Fact("Command", place.command),
         Fact("Labels", ", ".join(kept.labels)),
+        Fact("Answers held to the labels", "yes, in every arm" if kept.held_to_labels else ""),
+        Fact("Answers and times taken from", place.taken_from),
         Fact("Keys", ", ".join(kept.keys)),
     )
     return tuple(fact for fact in facts if fact.value)
