@@ -204,7 +204,7 @@ def _extras(name: str, shape: _Shape, *, quick: bool) -> tuple[float, int, str]:
 def _speed(weights_mb: float) -> Speed:
     """Typical rates on two CPU cores for 135M parameters (bf16), in inverse proportion to the weights' size."""
     scale = 270 / max(30.0, weights_mb)
-    return Speed(read=800 * scale, write=100 * scale, tune=350 * scale)
+    return Speed(read=1500 * scale, write=300 * scale, tune=450 * scale)
 
 
 def _memory_mb(scenario: Scenario, places: Lineup, weights_mb: float) -> float:

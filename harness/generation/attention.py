@@ -163,11 +163,23 @@ class Group:
     """Runs of similar length, side by side, padded at their end."""
 
     index: Any
-    """(runs, longest): places in the flat row; padding repeats place 0 of the row."""
+    """(runs, longest): places in the flat row; padding repeats place 0 of the row. A slice where there is one run."""
     real: Any
     """(runs, longest) bool, or None where nothing is padded."""
-    runs: tuple[int, ...]
-    """Which segments these are."""
+
+    def take(self, row: Any) -> Any:
+        """What stands at these places, (tokens, ...) to (runs, longest, ...); a view where there is one run."""
+        found = row[self.index]
+        return found[None] if isinstance(self.index, slice) else found
+
+    def put(self, row: Any, found: Any) -> None:
+        """Write (runs, longest, ...) to these places, padding left out."""
+        if isinstance(self.index, slice):
+            row[self.index] = found[0]
+        elif self.real is None:
+            row[self.index.flatten()] = found.flatten(0, 1)
+        else:
+            row[self.index[self.real]] = found[self.real]
 
 
 @dataclass(frozen=True)
@@ -229,12 +241,13 @@ class Packed:
     def _group(self, members: Sequence[int]) -> Group:
         import torch
 
+        if len(members) == 1:
+            return Group(slice(self.starts[members[0]], self.starts[members[0] + 1]), None)
         lengths = torch.tensor([len(self.forest.segments[i].tokens) for i in members])[:, None]
         starts = torch.tensor([self.starts[i] for i in members])[:, None]
         columns = torch.arange(int(lengths.max()))[None, :]
         real = columns < lengths
-        index = torch.where(real, starts + columns, 0)
-        return Group(index, None if bool(real.all()) else real, tuple(members))
+        return Group(torch.where(real, starts + columns, 0), None if bool(real.all()) else real)
 
     def attend(self, layer: int, row: Flat, *, scale: float) -> Any:
         """See `Plan`."""
@@ -254,9 +267,9 @@ def attend_packed(plan: Packed, layer: int, row: Flat, *, scale: float) -> tuple
     flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
     out, total = torch.empty_like(row.query), row.query.new_empty(row.query.shape[:2], dtype=torch.float32)
     for group in plan.groups:
-        found, logs = flash(*(t[group.index].transpose(1, 2) for t in row), 0.0, True, scale=scale)
-        put(out, found.transpose(1, 2), group)
-        put(total, logs.transpose(1, 2), group)
+        found, logs = flash(*(group.take(t).transpose(1, 2) for t in row), 0.0, True, scale=scale)
+        group.put(out, found.transpose(1, 2))
+        group.put(total, logs.transpose(1, 2))
     for reach in plan.reaches:
         keys, values = _run_of(reach, layer, row)
         span = slice(reach.first, reach.last)
@@ -269,14 +282,6 @@ def _run_of(reach: Reach, layer: int, row: Flat) -> tuple[Any, Any]:
     if isinstance(reach.run, Known):
         return reach.run.keys[layer], reach.run.values[layer]
     return row.key[reach.run].transpose(0, 1)[None], row.value[reach.run].transpose(0, 1)[None]
-
-
-def put(target: Any, found: Any, group: Group) -> None:
-    """Write what was found for a group, (runs, longest, ...), to its places in the flat row."""
-    if group.real is None:
-        target[group.index.flatten()] = found.flatten(0, 1)
-    else:
-        target[group.index[group.real]] = found[group.real]
 
 
 def merge_part(out: Any, total: Any, span: slice, *, found: Any, logs: Any) -> None:

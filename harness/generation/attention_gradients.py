@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from harness.generation.attention import Flat, Known, Packed, attend_packed, put
+from harness.generation.attention import Flat, Known, Packed, attend_packed
 
-BLOCK = 224
-"""Tokens of a block in the backward pass of causal attention."""
+SHORT = 128
+"""Runs of at most so many tokens go backwards in float32: the kernel's bf16 form is several times slower on them."""
 
 
 def attend_with_gradients(plan: Packed, layer: int, row: Flat, *, scale: float) -> Any:
@@ -46,36 +46,34 @@ def _function() -> Any:
 def packed_gradients(plan: Packed, grad: Any, saved: Sequence[Any], *, scale: float) -> tuple[Any, Any, Any]:
     """Gradients of query, key and value.
 
-    In float32: the kernel's bf16 form is no faster on long runs and several times slower on short ones.
-
     Args:
         grad: gradient of the output, (tokens, heads, width).
         saved: query, key, value, output, log-sum-exp.
     """
     import torch
 
-    query, key, value, out, total, grad = (t.float() for t in (*saved, grad))
+    query, key, value, out, total = saved
     heads = query.shape[1] // key.shape[1]
-    key, value = (t.repeat_interleave(heads, 1) for t in (key, value))
+    key, value = (t.repeat_interleave(heads, 1) if heads > 1 else t for t in (key, value))
     targets = torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)
     for group in plan.groups:
-        upstream = grad[group.index]
+        parts = [group.take(t) for t in (grad, query, key, value, out, total)]
         if group.real is not None:
-            upstream = upstream * group.real[..., None, None]
-        parts = [upstream, *(t[group.index] for t in (query, key, value, out, total))]
-        found = _causal([t.transpose(1, 2) for t in parts], scale=scale)
+            parts[0] = parts[0] * group.real[..., None, None]
+        if parts[0].shape[1] <= SHORT:
+            parts = [t.float() for t in parts]
+        found = _backward([t.transpose(1, 2) for t in parts], causal=True, scale=scale)
         for target, part in zip(targets, found, strict=True):
-            put(target, part.transpose(1, 2), group)
+            group.put(target, part.transpose(1, 2).to(target.dtype))
     for reach in plan.reaches:
         if isinstance(reach.run, Known):
             raise ValueError("runs computed earlier carry no gradients; pack them into the row")
         span, run = slice(reach.first, reach.last), reach.run
-        parts = [grad[span], query[span], key[run], value[run], out[span], total[span]]
+        parts = [t.float() for t in (grad[span], query[span], key[run], value[run], out[span], total[span])]
         found = _backward([t.transpose(0, 1)[None] for t in parts], causal=False, scale=scale)
         for target, part, where in zip(targets, found, (span, run, run), strict=True):
             target[where] += part[0].transpose(0, 1)
-    d_query, d_key, d_value = (t.to(saved[0].dtype) for t in (targets[0], *_by_key_head(targets[1:], heads)))
-    return d_query, d_key, d_value
+    return targets[0], *_by_key_head(targets[1:], heads)
 
 
 def _backward(parts: Sequence[Any], *, causal: bool, scale: float) -> tuple[Any, Any, Any]:
@@ -88,30 +86,8 @@ def _backward(parts: Sequence[Any], *, causal: bool, scale: float) -> tuple[Any,
     return found
 
 
-def _causal(parts: Sequence[Any], *, scale: float) -> tuple[Any, Any, Any]:
-    """Gradients of causal attention, block by block, so that little above the diagonal is computed."""
-    import torch
-
-    length = parts[1].shape[2]
-    if length <= 2 * BLOCK:
-        return _backward(parts, causal=True, scale=scale)
-    d_query, d_key, d_value = torch.empty_like(parts[1]), torch.zeros_like(parts[2]), torch.zeros_like(parts[3])
-    for start in range(0, length, BLOCK):
-        here = slice(start, start + BLOCK)
-        for keys, causal in ((here, True), (slice(0, start), False)):
-            if not causal and start == 0:
-                continue
-            places = (here, here, keys, keys, here, here)
-            block = [t[:, :, place] for t, place in zip(parts, places, strict=True)]
-            a, b, c = _backward(block, causal=causal, scale=scale)
-            d_query[:, :, here] = a if causal else d_query[:, :, here] + a
-            d_key[:, :, keys] += b
-            d_value[:, :, keys] += c
-    return d_query, d_key, d_value
-
-
-def _by_key_head(gradients: Sequence[Any], heads: int) -> list[Any]:
+def _by_key_head(gradients: Sequence[Any], heads: int) -> tuple[Any, ...]:
     """Gradients of repeated key heads, summed: (tokens, heads, width) to (tokens, key heads, width)."""
     if heads == 1:
-        return list(gradients)
-    return [g.view(len(g), -1, heads, g.shape[-1]).sum(2) for g in gradients]
+        return tuple(gradients)
+    return tuple(g.view(len(g), -1, heads, g.shape[-1]).sum(2) for g in gradients)
