@@ -93,6 +93,11 @@ def system() -> str:
     return platform.platform(terse=True)
 
 
+def size_of_machine() -> tuple[int, int]:
+    """Physical cores and MiB of memory."""
+    return psutil.cpu_count(logical=False) or os.cpu_count() or 1, psutil.virtual_memory().total // 2**20
+
+
 class PeakMemory:
     """The largest resident memory of this process while it is watched, in MiB."""
 

@@ -127,7 +127,7 @@ class DecisionRule:
 
 @dataclass(frozen=True, slots=True)
 class TuningWish:
-    """How adapters are to be trained, where the user settles it; None = chosen on dev within the machine's budget."""
+    """How adapters are to be trained, where the user settles it; None = the usual, or chosen on dev, within the budget."""
 
     epochs: int | None = None
     """Passes over the examples, at most; fewer where the loss on dev stops falling."""

@@ -208,8 +208,9 @@ class Bench:
     def contest(self, setting: str, prompts: Mapping[str, Sequence[str]], *, cases: Sequence[Case]) -> Choice:
         """The option whose answers score best on some training cases: the first of equals, chrF deciding between them.
 
-        Successive halving (Jamieson and Talwalkar 2016, arXiv 1502.07943): all options on every third case, the better
-        half (and what equals it) on all. Without cases, or with one option, the first option is taken untried.
+        Successive halving (Jamieson and Talwalkar 2016, arXiv 1502.07943) where there are three options or more and at
+        least 24 cases: all options on every third case, the better half (and what equals it) on all. Without cases, or
+        with one option, the first option is taken untried.
         """
         metric, names = self.scenario.rule.metric, list(prompts)
         if not cases or len(names) == 1:

@@ -6,13 +6,14 @@ import contextlib
 import hashlib
 import shutil
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import msgspec
 
-from harness.generation.cache import CODE_VERSION
+from harness import provenance
 from harness.models.base import ModelDescription
 from harness.models.bundled import cache_folder, file_digest
 from harness.records import Recipe
@@ -33,19 +34,22 @@ def adapter_key(
     settings: TuningSettings,
 ) -> str:
     """SHA-256 (hex) of weights, precision, libraries, examples, dev examples, settings and code."""
-    parts = [model.digest, model.dtype, model.device, model.runtime, CODE_VERSION, asdict(settings)]
+    libraries = [model.runtime, provenance.versions().get("peft"), provenance.code_digest()]
+    parts = [model.digest, model.dtype, model.device, *libraries, asdict(settings)]
     return hashlib.sha256(msgspec.json.encode([*parts, list(examples), list(dev)])).hexdigest()
 
 
 def known_adapter(key: str, *, out: Path) -> Recipe | None:
     """Put a kept adapter into `out` and give its recipe; None where there is none, or it is damaged."""
     kept = _folder() / key
-    with contextlib.suppress(OSError, msgspec.DecodeError):
+    with contextlib.suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
         recipe = msgspec.json.decode((kept / "recipe.json").read_bytes(), type=Recipe)
         if file_digest(kept / "adapter_model.safetensors") != recipe.adapter_digest:
+            shutil.rmtree(kept, ignore_errors=True)
             return None
         shutil.copytree(kept, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("recipe.json"))
-        kept.touch()
+        with contextlib.suppress(OSError):
+            kept.touch()
         return replace(recipe, notes=(*recipe.notes, TAKEN))
     return None
 
@@ -64,8 +68,11 @@ def keep_adapter(key: str, recipe: Recipe, *, out: Path) -> None:
 
 
 def _prune() -> None:
-    kept = sorted((p for p in _folder().iterdir() if not p.name.startswith(".")), key=lambda p: p.stat().st_mtime)
-    for old in kept[:-MOST]:
+    """Drop the oldest, and what a killed process left half made a day ago or earlier."""
+    found = sorted(_folder().iterdir(), key=lambda path: path.stat().st_mtime)
+    whole = [path for path in found if not path.name.startswith(".")]
+    left = [path for path in found if path.name.startswith(".") and path.stat().st_mtime < time.time() - 86_400]
+    for old in (*whole[:-MOST], *left):
         shutil.rmtree(old, ignore_errors=True)
 
 

@@ -93,11 +93,11 @@ class LocalTuner:
         key = adapter_key(self.loaded.description, kept, dev=dev, settings=settings)
         known = known_adapter(key, out=out) if self.use_cache else None
         if known is not None:
-            return replace(known, arm=arm, adapter=f"adapters/{arm}")
-        made = self._trained(arm, kept, dev=dev, settings=settings, notes=notes, notify=notify)
+            return replace(known, arm=arm, adapter=f"adapters/{arm}", notes=(*notes, *known.notes))
+        made = self._trained(arm, kept, dev=dev, settings=settings, notify=notify)
         if self.use_cache:
             keep_adapter(key, made, out=out)
-        return made
+        return replace(made, notes=(*notes, *made.notes))
 
     def _trained(
         self,
@@ -106,7 +106,6 @@ class LocalTuner:
         *,
         dev: Sequence[TrainingText],
         settings: TuningSettings,
-        notes: Sequence[str],
         notify: Notify,
     ) -> Recipe:
         out = self.folder / "adapters" / arm
@@ -124,7 +123,7 @@ class LocalTuner:
                 Choice("learning rate", f"{result.learning_rate:g}", "minus dev loss", len(dev) if rates else 0, rates),
                 Choice("epochs", str(result.epochs), "minus dev loss", len(dev), losses),
             ),
-            notes=(*notes, *_odd(result)),
+            notes=tuple(_odd(result)),
         )
 
     def _planned(self, examples: Sequence[TrainingText]) -> tuple[Sequence[TrainingText], TuningSettings, list[str]]:
@@ -135,8 +134,9 @@ class LocalTuner:
         rates = (wish.learning_rate,) if wish.learning_rate else usual.learning_rates
         settings = TuningSettings(rank=rank, alpha=2 * rank, learning_rates=rates, seed=self.seed)
         if wish.epochs:
-            one = replace(settings, epochs=wish.epochs, learning_rates=rates[:1])
-            return examples, one, [f"Passes over the examples as scenario.toml has it: at most {wish.epochs}."]
+            tried = rates[:1] if self.quick else rates
+            told = f"Passes over the examples as scenario.toml has it, at most {wish.epochs}, whatever that takes."
+            return examples, replace(settings, epochs=wish.epochs, learning_rates=tried), [told]
         rows = row_set(encode_rows(self.loaded, examples))
         per_row = len(rows.prefix) / settings.rows + (rows.tokens - len(rows.prefix) * len(rows.rows)) / len(rows.rows)
         return self._within_budget(examples, settings, per_row=per_row)

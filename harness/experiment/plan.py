@@ -208,10 +208,11 @@ def _speed(weights_mb: float) -> Speed:
 
 
 def _memory_mb(scenario: Scenario, places: Lineup, weights_mb: float) -> float:
-    """Libraries, weights, a backup of them while an adapter is merged, activations of one batch."""
+    """Libraries, weights and their copy in the matrix unit's layout, a backup of them while an adapter is merged,
+    activations of one batch."""
     tunes = any(name in ("lora", "rag_lora") for name in places.arms)
     vectors = sum(len(d.text) for d in scenario.documents) / 600 * 384 * 4 / 2**20
-    return round(900 + weights_mb * (2.2 if tunes else 1.2) + (3200 if tunes else 1800) + vectors)
+    return round(900 + weights_mb * (3.2 if tunes else 2.2) + (3200 if tunes else 1800) + vectors)
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,7 @@ def _run_in_folder(ready: Prepared, *, options: RunOptions, watcher: Watcher) ->
             return Finished(folder, finish(folder))
         resumed = folder.has("predictions.jsonl")
         if options.use_cache and not resumed:
-            other = take_over(folder, name=ready.scenario.name)
+            other = take_over(folder, ready, command=options.command)
             if other:
                 watcher.note(
                     f"The same run was made before ({other}): its answers are used; --no-cache makes new ones."

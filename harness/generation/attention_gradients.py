@@ -59,7 +59,9 @@ def packed_gradients(plan: Packed, grad: Any, saved: Sequence[Any], *, scale: fl
     for group in plan.groups:
         parts = [group.take(t) for t in (grad, query, key, value, out, total)]
         if group.real is not None:
+            # Padding sends nothing back: no gradient arrives there, and its probabilities are exactly 0.
             parts[0] = parts[0] * group.real[..., None, None]
+            parts[5] = parts[5].masked_fill(~group.real[..., None], torch.inf)
         if parts[0].shape[1] <= SHORT:
             parts = [t.float() for t in parts]
         found = _backward([t.transpose(1, 2) for t in parts], causal=True, scale=scale)

@@ -24,7 +24,7 @@ from harness.models.local import LoadedModel
 ROWS = 32
 TOKENS_CPU = 8_192
 TOKENS_GPU = 65_536
-FLAT_ROWS = 128
+FLAT_ROWS = 256
 """Prompts that are answered, and stored, together in the flat way; `flat.ROWS` of them at a time."""
 
 
@@ -106,25 +106,28 @@ class LocalJob:
         ]
 
     def _decoded(self, suffixes: Sequence[Sequence[int]]) -> list[tuple[list[int], str]]:
+        trie = self._trie
+        # A label is never cut: an answer held to labels may be as long as the longest of them.
+        most = max(self.max_new_tokens, trie.longest) if trie else self.max_new_tokens
         if self.flat:
             return flat.decode(
                 self.loaded.network,
                 suffixes,
                 root=self._known,
                 start=self.prefix,
-                max_new_tokens=self.max_new_tokens,
+                max_new_tokens=most,
                 stop_ids=self.loaded.stop_ids,
                 is_whole=self._is_whole(),
-                trie=self._trie,
+                trie=trie,
             )
         return greedy(
             self.loaded,
             suffixes,
             cache=self._known,
             prefix=self.prefix,
-            max_new_tokens=self.max_new_tokens,
+            max_new_tokens=most,
             is_whole=self._is_whole(),
-            trie=self._trie,
+            trie=trie,
         )
 
     @cached_property

@@ -2,7 +2,7 @@
 
 At each step only tokens that go on to a label may be chosen, and a label that can no longer be another one is complete
 without asking the model. The choice is greedy, token by token, as constrained decoding has it (Willard and Louf 2023,
-arXiv 2307.09702); it is the label that free greedy decoding gives wherever that gives one.
+arXiv 2307.09702); it is what free greedy decoding gives wherever that gives a label's own tokens.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ class LabelTrie:
     """The labels as token sequences, each ended by the stop token."""
 
     def __init__(self, labels: Sequence[Sequence[int]], *, stop: int) -> None:
-        self._next: dict[tuple[int, ...], tuple[int, ...]] = {}
         following: dict[tuple[int, ...], dict[int, None]] = {}
         for label in labels:
             whole = (*label, stop)
             for place, token in enumerate(whole):
                 following.setdefault(whole[:place], {})[token] = None
         self._next = {start: tuple(tokens) for start, tokens in following.items()}
+        self.longest = max(map(len, labels), default=0) + 1
+        """Tokens of the longest label, the stop token included."""
 
     def allowed(self, found: Sequence[int]) -> tuple[int, ...]:
         """Tokens that may follow; empty where a label is complete."""

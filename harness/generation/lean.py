@@ -10,13 +10,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psutil
+
+SPARE = 4
+"""The copies are made only where so many times the weights' size is free."""
+
 ROWS_HINT = 32
 """Rows that the layout is made for; it serves any number."""
 
 
 @contextmanager
 def lean_layers(network: Any) -> Iterator[None]:
-    """While this lasts, linear layers, RMS norms and gated units of the network compute in the lean way.
+    """While this lasts, linear layers and RMS norms of the network compute in the lean way.
 
     For inference only; a network without such layers, or on another device, is left as it is.
     """
@@ -42,6 +47,9 @@ def _forwards(network: Any) -> list[tuple[Any, Any]]:
 
     first = next(network.parameters())
     if first.device.type != "cpu" or first.dtype != torch.bfloat16 or not torch.backends.mkldnn.is_available():
+        return []
+    size = sum(p.numel() * p.element_size() for p in network.parameters())
+    if size * SPARE > psutil.virtual_memory().available:
         return []
     found = [(module, _forward(module)) for module in network.modules()]
     return [(module, forward) for module, forward in found if forward is not None]

@@ -59,7 +59,7 @@ class SentenceEmbedder:
 
 
 def precision() -> str:
-    """What texts are embedded in: bf16 on a machine whose processor has bf16 units, else float32.
+    """What texts are embedded in on a processor: bf16 where it has bf16 units, else float32 (as on a GPU).
 
     About three times as fast there, with the same recall to half a point (`tests/bench/embedder.py` measures both).
     """
@@ -117,7 +117,7 @@ def _load(folder: Path, name: str) -> Any:
             device=here.device,
             trust_remote_code=False,
             local_files_only=True,
-            model_kwargs={"dtype": getattr(torch, precision())},
+            model_kwargs={"dtype": getattr(torch, precision() if here.device == "cpu" else "float32")},
         )
     except (ValueError, OSError, KeyError, ImportError, SafetensorError) as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)

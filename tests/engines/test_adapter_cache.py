@@ -74,4 +74,4 @@ def test_what_the_scenario_settles_is_done(tiny, tmp_path):
     made = tuned(tiny, tmp_path / "a")
     chosen = {choice.setting: choice.chosen for choice in made.choices}
     assert chosen == {"learning rate": "0.001", "epochs": "1"}
-    assert "as scenario.toml has it: at most 1" in made.notes[0]
+    assert "as scenario.toml has it, at most 1" in made.notes[0]

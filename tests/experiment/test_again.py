@@ -91,6 +91,54 @@ def test_nothing_is_taken_from_a_run_that_is_not_what_this_one_would_be(scenario
     assert finished.folder.provenance().taken_from == ""
 
 
+def test_nothing_is_taken_from_a_run_with_an_arm_that_could_not_be_prepared(scenario, tmp_path):
+    run(scenario, tmp_path / "first", engine=FakeEngine(tuning_fails=True))
+    engine = FakeEngine()
+    run(scenario, tmp_path / "second", engine=engine)
+    assert engine.fake.answered
+    assert ("lora" in {arm for _, arm in texts(tmp_path / "second")}) is True
+
+
+def test_nothing_is_taken_from_another_machine(scenario, first, tmp_path):
+    rewritten(first, memory_total_mb=7)
+    engine = FakeEngine()
+    run(scenario, tmp_path / "second", engine=engine)
+    assert engine.fake.answered
+
+
+def test_a_copy_that_fails_leaves_nothing_behind_and_the_run_makes_its_own(scenario, first, tmp_path, monkeypatch):
+    from harness.experiment import again
+
+    whole, calls = again.write_whole, []
+
+    def fails_late(path, data):
+        calls.append(path.name)
+        if path.name == "latency.jsonl":
+            raise OSError("no space left")
+        whole(path, data)
+
+    monkeypatch.setattr(again, "write_whole", fails_late)
+    engine = FakeEngine()
+    finished, _ = run(scenario, tmp_path / "second", engine=engine)
+    assert "latency.jsonl" in calls
+    assert engine.fake.answered
+    assert texts(tmp_path / "second") == texts(first)
+    assert finished.folder.provenance().taken_from == ""
+
+
+def test_what_is_said_of_the_input_is_this_runs_own(scenario, first, tmp_path):
+    """A training row that was left out as a leak is taken out by the user: the same run, without the warning."""
+    lines = (scenario / "eval.jsonl").read_text().splitlines()
+    leak = json.loads(lines[0]) | {"id": "leak"}
+    clean = (scenario / "train.jsonl").read_text()
+    (scenario / "train.jsonl").write_text(clean + json.dumps(leak) + "\n")
+    leaky, _ = run(scenario, tmp_path / "leaky", engine=UNTOUCHED)
+    assert [row.train_id for row in leaky.folder.scenario().removed] == ["leak"]
+    (scenario / "train.jsonl").write_text(clean)
+    again, _ = run(scenario, tmp_path / "again", engine=UNTOUCHED)
+    assert again.folder.scenario().removed == ()
+
+
 def test_a_damaged_list_of_runs_is_passed_over(scenario, first, tmp_path, own_cache):
     (own_cache / "runs.json").write_bytes(b"\xff{")
     run(scenario, tmp_path / "second")

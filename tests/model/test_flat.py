@@ -120,6 +120,14 @@ def test_answers_held_to_labels_are_labels(tiny, flat_way, monkeypatch):
     assert all(answer.finish == "stop" for answer in answers)
 
 
+@pytest.mark.parametrize("flat_way", [True, False])
+def test_a_label_is_never_cut(tiny, flat_way, monkeypatch):
+    monkeypatch.setattr(tiny.network, "_bakeoff_flat", flat_way)
+    long = ("billing of a refund", "billing of a card")
+    job = LocalTextModel(tiny).start(["<|user|>a<|assistant|>"], max_new_tokens=1, stop=Stop("held", None, long))
+    assert job.answer((0,))[0].text in long
+
+
 def test_held_answers_are_the_greedy_ones_among_the_labels(tiny):
     """Step by step with the library's own logits."""
     import torch
@@ -188,6 +196,23 @@ def test_packed_rows_have_the_loss_and_gradients_of_single_rows(trainable, seed)
     for name, gradient in expected.items():
         scale = float(gradient.abs().max()) + 1e-6
         assert float((found[name] - gradient).abs().max()) < 2e-4 * scale, name
+
+
+def test_padding_sends_nothing_back_however_large_the_logits(trainable):
+    """Where a padded place meets other keys, its probabilities must not overflow."""
+    import torch
+
+    rows = [Row(tuple([7] * n), (3, 4)) for n in (3, 5, 8)]
+    with torch.no_grad():
+        for layer in trainable.base_model.layers:
+            layer.self_attn.q_proj.weight.mul_(30)
+    try:
+        found = gradients(trainable, packed_loss(trainable, rows)[0])
+    finally:
+        with torch.no_grad():
+            for layer in trainable.base_model.layers:
+                layer.self_attn.q_proj.weight.div_(30)
+    assert all(bool(gradient.isfinite().all()) for gradient in found.values())
 
 
 def test_a_pack_holds_what_prompts_share_once():
