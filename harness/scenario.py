@@ -127,7 +127,7 @@ class DecisionRule:
 
 @dataclass(frozen=True, slots=True)
 class TuningWish:
-    """How adapters are to be trained, where the user settles it; None = the usual, or chosen on dev, within the budget."""
+    """How adapters are to be trained, where the user settles it; None = the usual, or chosen on dev."""
 
     epochs: int | None = None
     """Passes over the examples, at most; fewer where the loss on dev stops falling."""

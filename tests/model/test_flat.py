@@ -202,16 +202,19 @@ def test_padding_sends_nothing_back_however_large_the_logits(trainable):
     """Where a padded place meets other keys, its probabilities must not overflow."""
     import torch
 
-    rows = [Row(tuple([7] * n), (3, 4)) for n in (3, 5, 8)]
+    rng = random.Random(0)
+    rows = [Row(tuple(rng.randrange(256) for _ in range(n)), (3, 4)) for n in (3, 5, 8, 11)]
+    asked = [layer.self_attn.q_proj.weight for layer in trainable.base_model.layers]
+    before = [weight.detach().clone() for weight in asked]
     with torch.no_grad():
-        for layer in trainable.base_model.layers:
-            layer.self_attn.q_proj.weight.mul_(30)
+        for weight in asked:
+            weight.mul_(100)
     try:
         found = gradients(trainable, packed_loss(trainable, rows)[0])
     finally:
         with torch.no_grad():
-            for layer in trainable.base_model.layers:
-                layer.self_attn.q_proj.weight.div_(30)
+            for weight, own in zip(asked, before, strict=True):
+                weight.copy_(own)
     assert all(bool(gradient.isfinite().all()) for gradient in found.values())
 
 
