@@ -25,6 +25,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 NAMES = {"prompt": "prompt", "fewshot": "few_shot", "rag": "rag", "lora": "lora", "rag_lora": "rag_lora"}
 """The peer's name of an arm -> ours."""
 
@@ -136,7 +137,8 @@ def run_ours(cut: Cut, work: Path) -> Side:
     settings = [f"max_new_tokens = {cut.max_new_tokens}", "[tuning]", f"epochs = {cut.epochs}", "rank = 16"]
     (scenario / "scenario.toml").write_text("\n".join(settings) + "\n", encoding="utf-8")
     arms = ",".join(NAMES[name] for name in cut.arms)
-    command = [str(Path(sys.executable).parent / "bakeoff"), "run", str(scenario), "--out", str(out), "--quick"]
+    command = [sys.executable, "-c", "from harness.cli.main import main; main()"]  # what `bakeoff` is
+    command += ["run", str(scenario), "--out", str(out), "--quick"]
     command += ["--arms", arms, "--instruction", cut.instruction]
     seconds, memory = _timed(command, _environment(work), work / "ours.log")
     stages = {f"{u['arm']}.{u['stage']}": u["seconds"] for u in _rows(out / "usage.jsonl")}
@@ -155,7 +157,8 @@ def _environment(work: Path) -> dict[str, str]:
     cache = work / "cache"
     cache.mkdir()
     (cache / "models").symlink_to(model_folder().parent)
-    return {**os.environ, "BAKEOFF_CACHE": str(cache), "BAKEOFF_REMEMBER": "0"}
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "BAKEOFF_CACHE": str(cache), "BAKEOFF_REMEMBER": "0", "PYTHONPATH": path}
 
 
 def model_folder() -> Path:
@@ -254,5 +257,5 @@ def _show(found: dict) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
+    sys.path[:0] = [str(Path(__file__).parent), str(ROOT)]
     main()
