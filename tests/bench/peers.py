@@ -7,7 +7,7 @@ is run with `--peer-python` (default: this Python), which must have them. Both g
 epochs, rank 16, longest answer and passages; both run alone, one after the other, with nothing in a cache except
 the unpacked weights.
 
-ratio_total    the peer's stages, added up, divided by our whole command (imports, choices on dev, statistics, report)
+ratio_total    the peer's whole command divided by ours, imports included (with --peer-result: its stages, added up)
 ratio_tuning   the peer's training stages divided by ours
 memory_ratio   our peak resident memory divided by theirs
 scores         exact match of both per arm, and the 95 % interval of ours minus theirs over the same cases
@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -181,8 +181,8 @@ def run_peer(cut: Cut, args: argparse.Namespace, work: Path) -> Side:
     command += ["--max-new-tokens", str(cut.max_new_tokens)]
     for flag, limit in (("--eval-limit", cut.eval_limit), ("--train-limit", cut.train_limit)):
         command += [flag, str(limit)] if limit else []
-    _, memory = _timed(command, dict(os.environ), work / "peer.log")
-    return read_peer(out, cut, memory_mb=memory)
+    seconds, memory = _timed(command, dict(os.environ), work / "peer.log")
+    return replace(read_peer(out, cut, memory_mb=memory), total=seconds)
 
 
 def read_peer(path: Path, cut: Cut, *, memory_mb: float = 0.0) -> Side:
