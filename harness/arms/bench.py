@@ -196,11 +196,10 @@ class Bench:
     def choose(self, setting: str, options: Mapping[str, Sequence[Request]]) -> Choice:
         """Try each option on dev and keep the best; see `contest`."""
         self.notify(f"choosing {setting}", 0.0)
-        alone = len(options) == 1
+        if len(options) == 1:
+            return self.contest(setting, dict.fromkeys(options, ()), cases=())
         prompts = {
-            name: []
-            if alone
-            else [self.prompt(case, request) for case, request in zip(self.dev, requests, strict=True)]
+            name: [self.prompt(case, request) for case, request in zip(self.dev, requests, strict=True)]
             for name, requests in options.items()
         }
         return self.contest(setting, prompts, cases=self.dev)

@@ -123,9 +123,9 @@ def run(network: Any, plan: Plan, *, tokens: Any, positions: Any) -> Any:
     """
     inner = network.get_base_model() if hasattr(network, "get_base_model") else network
     # A mask that is four-dimensional already is passed on as it is: nothing is built, and nothing reads it.
-    ready = tokens.new_zeros(1, 1, 1, 1)
+    mask = tokens.new_zeros(1, 1, 1, 1)
     out = inner.base_model(
-        input_ids=tokens[None], position_ids=positions[None], attention_mask=ready, use_cache=False, plan=plan
+        input_ids=tokens[None], position_ids=positions[None], attention_mask=mask, use_cache=False, plan=plan
     )
     return out.last_hidden_state[0]
 
@@ -217,11 +217,11 @@ class Packed:
     def reaches(self) -> list[Reach]:
         """Who attends to which shared run."""
         found = [Reach(0, self.starts[-1], known) for known in self.before]
-        parents = [s.parent for s in self.forest.segments]
+        parents = [-1 if s.parent is None else s.parent for s in self.forest.segments]
         for place, segment in enumerate(self.forest.segments):
             if segment.prompt is None:
                 last = place + 1
-                while last < len(parents) and parents[last] is not None and parents[last] >= place:  # type: ignore[operator]
+                while last < len(parents) and parents[last] >= place:
                     last += 1
                 here = slice(self.starts[place], self.starts[place + 1])
                 found.append(Reach(self.starts[place + 1], self.starts[last], here))
@@ -241,15 +241,20 @@ class Packed:
         return [self._group(sorted(members)) for members in groups]
 
     def _group(self, members: Sequence[int]) -> Group:
-        import torch
-
         if len(members) == 1:
             return Group(slice(self.starts[members[0]], self.starts[members[0] + 1]), None)
+        index, real = self.side_by_side(members)
+        return Group(index, None if bool(real.all()) else real)
+
+    def side_by_side(self, members: Sequence[int]) -> tuple[Any, Any]:
+        """Places in the flat row of some segments' tokens, (segments, longest), and which of them are no padding."""
+        import torch
+
         lengths = torch.tensor([len(self.forest.segments[i].tokens) for i in members])[:, None]
         starts = torch.tensor([self.starts[i] for i in members])[:, None]
         columns = torch.arange(int(lengths.max()))[None, :]
         real = columns < lengths
-        return Group(torch.where(real, starts + columns, 0), None if bool(real.all()) else real)
+        return torch.where(real, starts + columns, 0), real
 
     def attend(self, layer: int, row: Flat, *, scale: float) -> Any:
         """See `Plan`."""

@@ -46,9 +46,6 @@ class _Store:
     keys: list[Any]
     values: list[Any]
 
-    def __len__(self) -> int:
-        return len(self.keys[0]) if self.keys else 0
-
 
 class _Rows(NamedTuple):
     """The rows from `first` to `last` (exclusive) attend to a shared run."""
@@ -92,12 +89,12 @@ class _Step:
         return out
 
 
-def known_run(network: Any, tokens: Sequence[int], *, before: Sequence[Known] = ()) -> Known:
+def known_run(network: Any, tokens: Sequence[int]) -> Known:
     """Compute a run that many prompts start with."""
     import torch
 
     with torch.inference_mode():
-        plan = Packed(plant([tokens]), before=tuple(before), keep=True)
+        plan = Packed(plant([tokens]), keep=True)
         run(network, plan, tokens=torch.tensor(plan.tokens), positions=torch.tensor(plan.positions))
         return _cut(plan, 0, len(tokens))
 
@@ -216,13 +213,8 @@ class _Decoding:
         self._take(hidden[ends], first=old)
 
     def _store_new(self, plan: Packed, leaves: Sequence[int], *, old: int) -> None:
-        import torch
-
-        width = max(row.length for row in self.rows)
-        lengths = torch.tensor([len(plan.forest.segments[place].tokens) for place in leaves])[:, None]
-        starts = torch.tensor([plan.starts[place] for place in leaves])[:, None]
-        columns = torch.arange(int(lengths.max()))[None, :]
-        index = torch.where(columns < lengths, starts + columns, 0)
+        """Keys and values of the old rows and of the leaves that just came in, with room for the answers."""
+        width, index = max(row.length for row in self.rows), plan.side_by_side(leaves)[0]
         merged = _Store([], [])
         for layer, kept in enumerate(plan.kept):
             for side, flat in enumerate(kept):

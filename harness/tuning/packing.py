@@ -46,14 +46,14 @@ def pack(rows: Sequence[Row]) -> PackedRows:
     return PackedRows(plan, tuple(asked), tuple(answers))
 
 
-def packed_loss(model: Any, rows: Sequence[Row], *, device: str = "cpu") -> tuple[Any, int]:
+def packed_loss(model: Any, rows: Sequence[Row]) -> tuple[Any, int]:
     """Summed cross-entropy over the rows' answer tokens, and their number."""
     import torch
 
     packed = pack(rows)
-    tokens = torch.tensor(packed.plan.tokens, device=device)
-    positions = torch.tensor(packed.plan.positions, device=device)
+    tokens = torch.tensor(packed.plan.tokens)
+    positions = torch.tensor(packed.plan.positions)
     hidden = run(model, packed.plan, tokens=tokens, positions=positions)
-    logits = model.get_output_embeddings()(hidden[torch.tensor(packed.asked, device=device)]).float()
-    targets = torch.tensor(packed.answers, device=device)
+    logits = model.get_output_embeddings()(hidden[torch.tensor(packed.asked)]).float()
+    targets = torch.tensor(packed.answers)
     return torch.nn.functional.cross_entropy(logits, targets, reduction="sum"), len(packed.answers)

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from plain_library import plain_tokens
 
 from harness.generation.batching import common_prefix
 from harness.generation.decode import LocalTextModel, greedy, prefix_cache
@@ -19,17 +20,6 @@ def random_rows(seed, *, n, prefix=0):
     return [head + [rng.randrange(256) for _ in range(rng.randint(1, 60))] for _ in range(n)]
 
 
-def plain(loaded, row, *, most=MOST):
-    """The library's own greedy answer to one row alone."""
-    import torch
-
-    ids = torch.tensor([row])
-    made = loaded.network.generate(
-        ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=most, pad_token_id=0
-    )
-    return made[0, len(row) :].tolist()
-
-
 def answers(loaded, rows, *, prefix=0, most=MOST):
     cache = prefix_cache(loaded, rows[0][:prefix]) if prefix else None
     return greedy(loaded, [r[prefix:] for r in rows], cache=cache, prefix=prefix, max_new_tokens=most)
@@ -40,7 +30,7 @@ def answers(loaded, rows, *, prefix=0, most=MOST):
 def test_the_tokens_are_those_of_plain_generate(tiny, seed, prefix):
     rows = random_rows(seed, n=9, prefix=prefix)
     found = answers(tiny, rows, prefix=prefix)
-    assert [ids for ids, _ in found] == [plain(tiny, row) for row in rows]
+    assert [ids for ids, _ in found] == [plain_tokens(tiny, row, most=MOST) for row in rows]
     assert len({len(ids) for ids, _ in found}) > 1, "some stop early"
 
 

@@ -4,6 +4,7 @@ import random
 from types import SimpleNamespace
 
 import pytest
+from plain_library import gradients, plain_loss, plain_tokens
 
 from harness.generation import attention, flat
 from harness.generation.attention import Packed
@@ -24,16 +25,6 @@ def rows_of_a_tree(seed, *, n=14):
     head, second = draw(60), [draw(150), draw(140)]
     rows = [head + (rng.choice(second) if rng.random() < 0.6 else []) + draw(rng.randint(1, 50)) for _ in range(n)]
     return [*rows, rows[0], rows[1]]
-
-
-def plain(loaded, row, *, most):
-    import torch
-
-    ids = torch.tensor([row])
-    made = loaded.network.generate(
-        ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=most, pad_token_id=0
-    )
-    return made[0, len(row) :].tolist()
 
 
 def decoded(loaded, rows, *, shared=0, most=24, is_whole=None):
@@ -61,7 +52,7 @@ def test_the_tokens_are_those_of_plain_generate(tiny, seed, shared, rows_at_once
     monkeypatch.setattr(flat, "ROWS", rows_at_once)
     rows = rows_of_a_tree(seed)
     found = decoded(tiny, rows, shared=shared)
-    assert [ids for ids, _ in found] == [plain(tiny, row, most=24) for row in rows]
+    assert [ids for ids, _ in found] == [plain_tokens(tiny, row, most=24) for row in rows]
     assert len({len(ids) for ids, _ in found}) > 1, "some stop early"
 
 
@@ -72,7 +63,7 @@ def test_rows_that_leave_make_room_for_waiting_ones(tiny, most, monkeypatch):
     monkeypatch.setattr(flat, "PASS", 500)
     rows = [row for seed in range(4) for row in rows_of_a_tree(seed, n=6)]
     found = decoded(tiny, rows, most=most)
-    assert [ids for ids, _ in found] == [plain(tiny, row, most=most) for row in rows]
+    assert [ids for ids, _ in found] == [plain_tokens(tiny, row, most=most) for row in rows]
     assert all(finish == ("stop" if ids[-1] in tiny.stop_ids else "length") for ids, finish in found)
 
 
@@ -155,30 +146,12 @@ def training_rows(seed):
     ]
 
 
-def plain_loss(model, rows):
-    """Row by row, the library's own attention: what the loss means."""
-    import torch
-
-    total = 0
-    for row in rows:
-        logits = model(input_ids=torch.tensor([[*row.prompt, *row.answer]])).logits[0]
-        expected = logits[len(row.prompt) - 1 : -1].float()
-        total = total + torch.nn.functional.cross_entropy(expected, torch.tensor(row.answer), reduction="sum")
-    return total
-
-
 @pytest.fixture
 def trainable(tiny):
     tiny.network.requires_grad_(True)
     yield tiny.network
     tiny.network.zero_grad(set_to_none=True)
     tiny.network.requires_grad_(False)
-
-
-def gradients(network, loss):
-    network.zero_grad(set_to_none=True)
-    loss.backward()
-    return {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -6,7 +6,9 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from plain_library import gradients, plain_loss
 
+from harness.generation import attention
 from harness.generation.decode import LocalTextModel
 from harness.tuning import lora
 from harness.tuning.examples import Row, RowSet, TrainingText, row_set
@@ -42,18 +44,6 @@ def random_rows(seed, *, prefix):
     return [Row((*head, *draw(1, 40)), draw(1, 12)) for _ in range(7)]
 
 
-def plain_loss(loaded, model, rows):
-    """Row by row, no padding, no cache: what the loss means."""
-    import torch
-
-    total = 0
-    for row in rows:
-        logits = model(input_ids=torch.tensor([[*row.prompt, *row.answer]])).logits[0]
-        expected = logits[len(row.prompt) - 1 : -1].float()
-        total = total + torch.nn.functional.cross_entropy(expected, torch.tensor(row.answer), reduction="sum")
-    return total
-
-
 @pytest.fixture
 def trainable(tiny):
     """The tiny model with gradients on, for as long as the test takes."""
@@ -63,25 +53,24 @@ def trainable(tiny):
     tiny.network.requires_grad_(False)
 
 
-def gradients(loaded, loss):
-    loaded.network.zero_grad(set_to_none=True)
-    loss.backward()
-    return {name: p.grad.clone() for name, p in loaded.network.named_parameters() if p.grad is not None}
-
-
+@pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("prefix", [0, 30, 100])
 @pytest.mark.parametrize("seed", [0, 1])
-def test_loss_and_gradients_are_those_of_whole_rows(trainable, seed, prefix):
+def test_loss_and_gradients_are_those_of_whole_rows(trainable, seed, prefix, packed, monkeypatch):
+    """Packed, and padded as for networks that know no plans."""
     import torch
 
+    monkeypatch.setattr(
+        trainable.network, "_bakeoff_flat", packed and attention.ready(trainable.network), raising=False
+    )
     rows = random_rows(seed, prefix=prefix)
     cut = row_set(rows)
     assert bool(cut.prefix) is (prefix > 0)
     made, count = answer_loss(trainable, trainable.network, cut.rows, prefix=cut.prefix)
-    expected = plain_loss(trainable, trainable.network, rows)
+    expected = plain_loss(trainable.network, rows)
     assert count == sum(len(row.answer) for row in rows)
     torch.testing.assert_close(made, expected, rtol=1e-4, atol=1e-4)
-    found, wanted = gradients(trainable, made), gradients(trainable, expected)
+    found, wanted = gradients(trainable.network, made), gradients(trainable.network, expected)
     assert set(found) == set(wanted)
     for name, gradient in wanted.items():
         torch.testing.assert_close(found[name], gradient, rtol=1e-3, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
@@ -115,7 +104,7 @@ def test_a_step_in_parts_has_the_gradients_of_one_batch(trainable, monkeypatch, 
 
 def test_the_dev_loss_does_not_depend_on_how_rows_are_put_together(tiny):
     rows = random_rows(4, prefix=40)
-    expected = float(plain_loss(tiny, tiny.network, rows)) / sum(len(row.answer) for row in rows)
+    expected = float(plain_loss(tiny.network, rows)) / sum(len(row.answer) for row in rows)
     for held in (RowSet((), tuple(rows)), row_set(rows)):
         assert dev_loss(tiny, tiny.network, held) == pytest.approx(expected, rel=1e-4)
 
