@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from advisor import guidance
 from advisor.answers import Answers
-from advisor.costs import cost_of
+from advisor.costs import DAYS, MONTHS, cost_of, smallest_gain_that_pays
 from advisor.errors import UserError
 from advisor.experience import PastVerdict, experience
 from advisor.interview import contradictions
@@ -29,6 +29,7 @@ from advisor.records import (
     ARMS_OF,
     SCHEMA_VERSION,
     Advice,
+    Costs,
     Hypothesis,
     Recommendation,
     Value,
@@ -50,6 +51,8 @@ class Context:
     """None: the price table that comes with the product."""
     arms: tuple[str, ...] | None = None
     """Arms that the data can run; None: not known."""
+    error_cost: float | None = None
+    """What one wrong answer costs, in the price table's currency; None: not known."""
 
 
 def advise(answers: Answers, *, context: Context | None = None) -> Advice:
@@ -60,6 +63,8 @@ def advise(answers: Answers, *, context: Context | None = None) -> Advice:
     found = recommend(values, shifts=learned.shifts)
     learned = experience(values, context.past, advised=found.approach)
     now = datetime.now(UTC)
+    costs = cost_of(values, prices=context.prices or read_prices(None))
+    stated = hypothesis(found, date=now.date().isoformat(), arms=arms_worth_running(values, found, context.arms))
     return Advice(
         created=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         title=context.title,
@@ -72,9 +77,9 @@ def advise(answers: Answers, *, context: Context | None = None) -> Advice:
         ladder=guidance.ladder(values, found),
         risks=guidance.risks(values, found.approach),
         readiness=guidance.readiness(values, found.approach),
-        costs=cost_of(values, prices=context.prices or read_prices(None)),
+        costs=costs,
         experience=learned,
-        hypothesis=hypothesis(found, date=now.date().isoformat(), arms=arms_worth_running(values, found, context.arms)),
+        hypothesis=replace(stated, margin_that_pays=margin_that_pays(costs, found, error_cost=context.error_cost)),
         asked=context.asked,
         stopped_because=context.stopped_because,
         knowledge_digest=load_knowledge().digest,
@@ -107,6 +112,22 @@ def hypothesis(found: Recommendation, *, date: str, arms: tuple[str, ...]) -> Hy
     else:
         text = f"On the eval set, {name} beats the constant answer, and {rest}."
     return Hypothesis(date, found.approach, found.runner_up, text, arms)
+
+
+def margin_that_pays(costs: Costs, found: Recommendation, *, error_cost: float | None) -> float | None:
+    """Smallest gain, 0..1, at which the dearer of advised approach and runner-up pays within a year.
+
+    None without a price of a wrong answer, without a runner-up, or where no gain up to 1 would pay; 0 where the dearer
+    one to set up saves money anyway.
+    """
+    bills = {bill.approach: bill for bill in costs.approaches}
+    pair = [bills[name] for name in (found.approach, found.runner_up) if name in bills]
+    if error_cost is None or len(pair) < 2 or costs.requests_per_day <= 0:
+        return None
+    cheap, dear = sorted(pair, key=lambda bill: bill.first_year)
+    a_month = costs.requests_per_day * DAYS / MONTHS
+    gain = smallest_gain_that_pays(cheap, dear, requests_per_month=a_month, error_cost=error_cost)
+    return round(max(0.0, gain), 4) if gain <= 1 else None
 
 
 def write_json(advice: Advice, path: Path) -> Path | None:

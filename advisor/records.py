@@ -304,6 +304,9 @@ class Hypothesis:
     text: str
     arms: tuple[str, ...]
     """Arms worth running."""
+    margin_that_pays: float | None = None
+    """Smallest gain in accuracy, 0..1, at which the dearer of advised approach and runner-up pays for itself within a
+    year; None where the price of a wrong answer is not known."""
 
 
 @dataclass(frozen=True, slots=True)

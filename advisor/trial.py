@@ -145,6 +145,8 @@ def _advice(hypothesis: Hypothesis, band: str, answers: Sequence[Answer]) -> Any
         table["runner_up"] = hypothesis.runner_up
     table["band"] = band
     table["hypothesis"] = hypothesis.text
+    if hypothesis.margin_that_pays is not None:
+        table["margin_that_pays"] = hypothesis.margin_that_pays
     known = [answer for answer in answers if answer.value is not None]
     table["answers"] = {answer.key: answer.value for answer in known}
     table["sources"] = {answer.key: answer.source.value for answer in known}

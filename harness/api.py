@@ -152,6 +152,7 @@ def report_data(run_folder: Path) -> ReportData:
     """Everything that a report says of a run, from its folder alone."""
     folder = open_run(run_folder)
     finishing.require_finished(folder)
+    verdict = finishing.finish(folder)
     case_scores, scores = finishing.scored(folder)
     arms = finishing.taking_part(folder)
     predictions = folder.predictions()
@@ -159,7 +160,7 @@ def report_data(run_folder: Path) -> ReportData:
         scenario=folder.scenario(),
         rule=folder.rule().rule,
         cases=folder.cases(),
-        verdict=finishing.finish(folder),
+        verdict=verdict,
         scores=scores,
         case_scores=case_scores,
         predictions=tuple(p for arm in arms for p in predictions.get(arm, {}).values()),
@@ -167,6 +168,7 @@ def report_data(run_folder: Path) -> ReportData:
         recipes=tuple(r for r in folder.recipes() if r.arm in arms),
         costs=finishing.costs(folder),
         provenance=folder.provenance(),
+        findings=folder.findings(),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.scenario import Inference, RemovedRow
+from harness.scenario import Criteria, Inference, RemovedRow
 
 SCHEMA_VERSION = 1
 
@@ -182,6 +182,104 @@ class AdviceRelation:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """One measured value of an experiment: an arm under a condition."""
+
+    arm: str
+    condition: str
+    """`as run`, `25 % of the training examples`, `oracle passages`, ...; the first words of a table's row."""
+    measure: str
+    """A metric's name, or what else was measured: `agreement`, `refusals`, `minutes to update`."""
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    failed: int = 0
+    unit: str = "share"
+    """`share` (0..1, written in percent), `points` (0..1, written as points of 100), `seconds` or `count`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What an experiment found: measured values and the sentences that they bear out."""
+
+    experiment: str
+    sentences: tuple[str, ...]
+    """The plainest first; each claims no more than its interval."""
+    readings: tuple[Reading, ...] = ()
+    seconds: float = 0.0
+    """What it took: preparing and answering."""
+    bearing: tuple[str, ...] = ()
+    """Sentences that belong beside the verdict."""
+    contradicted: tuple[Contradiction, ...] = ()
+    """Answers of the questionnaire that it contradicts."""
+    added_later: bool = False
+    """It was asked for after the verdict had been seen."""
+    could_not: str = ""
+    """Why it could not be run; empty where it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionValue:
+    """How good an arm is by one criterion, 0..1, more is better, and what that was measured on."""
+
+    arm: str
+    criterion: str
+    value: float
+    measured: str
+    """The figure behind it, written out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """The weight of one criterion, the others keeping their proportions, at which another arm becomes the best."""
+
+    criterion: str
+    weight: float
+    arm: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The arms under several criteria at once."""
+
+    weights: dict[str, float]
+    values: tuple[CriterionValue, ...]
+    totals: dict[str, float]
+    """Arm -> weighted mean of its values."""
+    best_probability: dict[str, float]
+    """Arm -> probability of being best: cases resampled, weights uncertain around those given."""
+    best_whatever: dict[str, float]
+    """The same with nothing known of the weights."""
+    reversals: tuple[Reversal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """An arm that was stopped early: it was shown to be worse than another by more than the margin."""
+
+    arm: str
+    by: str
+    after: int
+    """Cases that it had answered."""
+    of: int
+    e_value: float
+    seconds_saved: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SeedSpread:
+    """How much a tuned arm's score moves with the training seed, apart from how much it moves with the cases."""
+
+    arm: str
+    scores: tuple[float, ...]
+    """Mean on the rule's metric, one a seed."""
+    seed_error: float
+    """Standard error of the mean over seeds that is due to seeds."""
+    case_error: float
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The answer of a bake-off. `verdict.json` is this record."""
 
@@ -203,6 +301,16 @@ class Verdict:
     cases_needed: int | None = None
     """About how many cases in all would settle it, where it is not settled."""
     advice: AdviceRelation = AdviceRelation()
+    notes: tuple[str, ...] = ()
+    """What the experiments say beside the verdict, in sentences."""
+    exploratory: tuple[str, ...] = ()
+    """What was changed after the first eval prediction; empty: nothing, the verdict is confirmatory."""
+    stopped: tuple[Stopped, ...] = ()
+    seeds: tuple[SeedSpread, ...] = ()
+    axes: tuple[Comparison, ...] = ()
+    """The best arm against the others in facts and in form, each on its own metric; empty where there is no form."""
+    standing: Standing | None = None
+    """Under several criteria, where the scenario weighs them."""
     schema_version: int = SCHEMA_VERSION
 
 
@@ -295,6 +403,16 @@ class StoredScenario:
     quick: bool = False
     held_to_labels: bool = False
     """Every arm could answer with one of the labels only."""
+    held_to_schema: str = ""
+    """The JSON schema that every arm's answers were held to; empty: they were free."""
+    repair: bool = False
+    """Answers that could not be read were asked for once more, in every arm."""
+    seeds: int = 1
+    """Training seeds of every tuned arm."""
+    experiments: tuple[str, ...] = ()
+    """Experiments that were asked for."""
+    stop_early: bool = False
+    criteria: Criteria | None = None
     schema_version: int = SCHEMA_VERSION
 
 

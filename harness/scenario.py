@@ -97,6 +97,8 @@ class StatedAdvice:
     """(key, value) of the questionnaire's answers that it rests on."""
     sources: tuple[tuple[str, str], ...] = ()
     """(key, where the answer came from)."""
+    margin_that_pays: float | None = None
+    """Smallest gain that pays for itself within a year, 0..1; None where nobody worked it out."""
 
     @property
     def digest(self) -> str:
@@ -137,6 +139,95 @@ class TuningWish:
 
 NO_WISH = TuningWish()
 
+EXPERIMENTS = (
+    "learning_curve",
+    "facts_change",
+    "harm",
+    "consistency",
+    "documents_in_weights",
+    "retrieval",
+    "form",
+    "tuned_embedder",
+    "full_tuning",
+    "classifier",
+    "judge",
+)
+"""Experiments beside the main comparison that can be switched on by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeWish:
+    """Which model judges pairs of answers, where the user wants one."""
+
+    model: str | None = None
+    """Local folder, GGUF file or Hugging Face id; None with no endpoint: the model on trial."""
+    endpoint: str | None = None
+    """Base URL of an OpenAI-compatible server; `model` is then its name there."""
+    key_variable: str = "OPENAI_API_KEY"
+    """Environment variable that holds the endpoint's key."""
+
+
+NO_JUDGE = JudgeWish()
+
+
+@dataclass(frozen=True, slots=True)
+class Experiments:
+    """What is tried beside the main comparison; the `[experiments]` table."""
+
+    seeds: int | None = None
+    """Training seeds of every tuned arm; None = three, or one in a quick run."""
+    run: tuple[str, ...] = ()
+    """Of `EXPERIMENTS`, those switched on."""
+    cases: int = 100
+    """Most eval cases that an experiment answers which does not decide."""
+    stop_early: bool = False
+    """Arms that can no longer win are stopped."""
+    judge: JudgeWish = NO_JUDGE
+
+
+NO_EXPERIMENTS = Experiments()
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """The facts some time later: what `after/` holds."""
+
+    documents: tuple[Document, ...]
+    """Changed and new documents; one with a known id replaces that document."""
+    cases: tuple[Case, ...]
+    """Questions with their new answers; a case with the id of an eval case has its old answer there."""
+    train: tuple[Case, ...] = ()
+    """Training examples of the changed facts, for arms whose weights are to be brought up to date."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewording:
+    """An eval case's input in other words."""
+
+    case_id: str
+    input: str
+
+
+@dataclass(frozen=True, slots=True)
+class HumanLabel:
+    """A person's judgment of two arms' answers to one case."""
+
+    case_id: str
+    first: str
+    second: str
+    label: Literal["first", "second", "tie"]
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """How much each criterion counts for this client; the `[criteria]` table. Only the proportions matter."""
+
+    quality: float = 1.0
+    cost: float = 0.0
+    latency: float = 0.0
+    freshness: float = 0.0
+    risk: float = 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
@@ -157,12 +248,24 @@ class Scenario:
     """The top-level keys, for `Kind.JSON`."""
     held_to_labels: bool = False
     """Every arm may answer with one of the labels only, so that none wins by form alone."""
+    held_to_schema: bool = False
+    """Every arm's answers are held to a JSON schema: `schema`, or the one that all training outputs fit."""
+    schema: str = ""
+    """The JSON schema in `schema.json`; empty where there is none."""
+    repair: bool = False
+    """An answer that cannot be read is asked for once more, with what is wrong with it; the same for every arm."""
     arms: tuple[str, ...] = ()
     """Arms asked for; empty = all."""
     max_new_tokens: int | None = None
     """Longest answer in tokens; None = from the training outputs, or the labels."""
     seed: int = 0
     tuning: TuningWish = NO_WISH
+    experiments: Experiments = NO_EXPERIMENTS
+    after: After | None = None
+    rewordings: tuple[Rewording, ...] = ()
+    human_labels: tuple[HumanLabel, ...] = ()
+    criteria: Criteria | None = None
+    """None: quality alone decides, as the rule has it."""
     model: str | None = None
     embedder: str | None = None
     inferred: tuple[Inference, ...] = ()

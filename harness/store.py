@@ -5,6 +5,7 @@
     recipes/ARM.json   adapters/ARM/   passages.jsonl
     predictions.jsonl  one line a case and arm, appended and flushed batch by batch
     measurements.jsonl latency.jsonl usage.jsonl left_out.json
+    experiments/NAME/VARIANT/   the same files again, for one arm under one condition; findings.json: what they came to
     scores.json verdict.json report.md report.html
 
 Whole files are written beside their place and renamed; appended files may end in a torn line after a crash, which is
@@ -30,6 +31,7 @@ from harness.records import (
     AdviceRelation,
     ArmScore,
     Comparison,
+    Finding,
     LatencySample,
     LeftOut,
     Measurement,
@@ -37,6 +39,9 @@ from harness.records import (
     Prediction,
     Provenance,
     Recipe,
+    SeedSpread,
+    Standing,
+    Stopped,
     StoredScenario,
     Usage,
     Verdict,
@@ -64,6 +69,8 @@ class RunKey:
     """Digest or value of each part, so that a difference can be named."""
     name: str
     created: str
+    place: str = ""
+    """The scenario's folder."""
     schema_version: int = SCHEMA_VERSION
 
 
@@ -103,6 +110,12 @@ class VerdictFile:
     advice: AdviceRelation
     sentences: tuple[str, ...]
     cases_needed: int | None
+    notes: tuple[str, ...] = ()
+    exploratory: tuple[str, ...] = ()
+    stopped: tuple[Stopped, ...] = ()
+    seeds: tuple[SeedSpread, ...] = ()
+    axes: tuple[Comparison, ...] = ()
+    standing: Standing | None = None
 
     @classmethod
     def of(cls, verdict: Verdict) -> VerdictFile:
@@ -253,6 +266,14 @@ class RunFolder:
         """What each stage of each arm took."""
         return tuple(self._lines("usage.jsonl", Usage))
 
+    def stopped(self) -> tuple[Stopped, ...] | None:
+        """Arms that were stopped early; None where no arm could have been."""
+        return self.read("stopped.json", tuple[Stopped, ...]) if self.has("stopped.json") else None
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What the experiments found."""
+        return self.read("findings.json", tuple[Finding, ...]) if self.has("findings.json") else ()
+
     def append(self, name: str, records: Sequence[object]) -> None:
         """Append records in one write, and have them on disk before returning."""
         if not records:
@@ -266,6 +287,10 @@ class RunFolder:
     def write_lines(self, name: str, records: Iterable[object]) -> None:
         """Write a file of lines, all or nothing."""
         write_whole(self.path / name, b"".join(msgspec.json.encode(record) + b"\n" for record in records))
+
+    def lines(self, name: str, kind: type[T]) -> tuple[T, ...]:
+        """All records of a file of lines; none where it is not there."""
+        return tuple(self._lines(name, kind))
 
     def _lines(self, name: str, kind: type[T]) -> Iterator[T]:
         path = self.path / name

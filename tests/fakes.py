@@ -66,8 +66,8 @@ class FakeModel:
     def count_tokens(self, text):
         return len(text.split())
 
-    def start(self, prompts, *, max_new_tokens, stop=AT_END):
-        job = FakeJob(self, tuple(prompts), max_new_tokens, stop)
+    def start(self, prompts, *, max_new_tokens, stop=AT_END, temperature=0.0, seed=0):
+        job = FakeJob(self, tuple(prompts), max_new_tokens, stop, temperature, seed)
         self.jobs.append(job)
         return job
 
@@ -96,6 +96,9 @@ class FakeJob:
     prompts: tuple[str, ...]
     max_new_tokens: int
     stop: Stop
+    temperature: float = 0.0
+    seed: int = 0
+    """Noted down; the answer does not depend on them."""
 
     @property
     def batches(self):

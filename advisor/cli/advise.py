@@ -39,6 +39,8 @@ class Options:
     ask: bool = True
     """Whether questions may be put, if there is a terminal."""
     as_json: bool = False
+    error_cost: float | None = None
+    """What one wrong answer costs, in the price table's currency."""
 
     @property
     def home(self) -> Path:
@@ -83,6 +85,7 @@ def _finish(start: Answers, outcome: Outcome | None, *, options: Options, readin
         past=past_verdicts(),
         prices=read_prices(options.prices_file),
         arms=_runnable(reading) if reading else None,
+        error_cost=options.error_cost,
     )
     advice = api.advise(answers, context=context)
     _show_overruled(out, answers)
@@ -246,11 +249,22 @@ def _put_on_trial(advice: Advice, folder: Path) -> list[str]:
     written = write_hypothesis(folder, advice.hypothesis, band=band, answers=advice.answers)
     names = ", ".join(written.arms_kept)
     kept = [f"Its own line `arms` was left as it is ({names})."] if names else []
-    said = [f"Wrote the advice as a hypothesis into {written.path}.", *kept]
+    said = [f"Wrote the advice as a hypothesis into {written.path}.", *kept, *_margin(advice)]
     if not set(ARMS_OF[advice.hypothesis.approach]) & set(advice.hypothesis.arms):
         missing = "documents (corpus.jsonl or corpus/)" if "rag" in advice.hypothesis.approach else "train.jsonl"
         return [*said, f"These data cannot put it on trial yet: bring {missing}, then run advise again."]
     return [*said, f"Next: bakeoff run {folder}"]
+
+
+def _margin(advice: Advice) -> list[str]:
+    """What the smallest gain that pays is, and how to decide by it."""
+    gain = advice.hypothesis.margin_that_pays
+    if gain is None:
+        return []
+    return [
+        f"The dearer of the two pays within a year from a gain of {100 * gain:.1f} points on; "
+        'margin = "pays" under [rule] in scenario.toml decides by it.'
+    ]
 
 
 def _now() -> str:

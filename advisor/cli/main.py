@@ -67,6 +67,12 @@ SUMMARIES = {
 )
 @click.option("--title", help="Name of the use case or client.")
 @click.option("--prices", "prices_file", type=click.Path(path_type=Path), help="Your own price table (TOML).")
+@click.option(
+    "--error-cost",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="AMOUNT",
+    help="What one wrong answer costs: the smallest gain that pays is worked out, to decide a bake-off by.",
+)
 @click.option("--all", "everything", is_flag=True, help="Ask every question that applies.")
 @click.option("--no-input", is_flag=True, help="Ask nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print advice.json on standard output; asks nothing.")
@@ -82,6 +88,7 @@ def cli(
     out: Path | None,
     title: str | None,
     prices_file: Path | None,
+    error_cost: float | None,
     everything: bool,
     no_input: bool,
     as_json: bool,
@@ -108,6 +115,7 @@ def cli(
             everything=everything,
             ask=not (no_input or as_json),
             as_json=as_json,
+            error_cost=error_cost,
         )
     )
 

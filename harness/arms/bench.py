@@ -6,6 +6,7 @@ One model, one prompt builder, one instruction, one longest answer, one dev spli
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,12 +19,17 @@ from harness.generation.cache import AnswerCache, answer_key
 from harness.generation.isolation import completed
 from harness.generation.prompts import Framing, build_messages
 from harness.metrics.answer import answer_is_whole, parse_answer
+from harness.metrics.json_schema import schema_of
 from harness.metrics.registry import metric_named
-from harness.models.base import AT_END, Completion, Job, Stop, TextModel
+from harness.metrics.usable import fault_of
+from harness.models.base import AT_END, Completion, Job, Message, Stop, TextModel
 from harness.records import Choice, Passage, Recipe, Trial
 from harness.retrieval.chunks import chunk_documents
 from harness.retrieval.embed import Embedder, Vectors
+from harness.retrieval.gold import Bag, answers_of, holds_any, is_of
 from harness.retrieval.index import VectorIndex, build_index
+from harness.retrieval.retriever import Retriever, Shelf
+from harness.retrieval.settings import DEFAULT, RetrievalSettings
 from harness.scenario import Case, Kind, Scenario
 from harness.tuning.examples import TrainingText
 
@@ -63,10 +69,27 @@ class Bench:
     """The run folder (adapters live in it)."""
     framing: Framing = Framing.SYSTEM
     framing_choice: tuple[Choice, ...] = ()
+    retrieval: RetrievalSettings = DEFAULT
+    """How documents are cut and searched."""
+    retrieval_choice: tuple[Choice, ...] = ()
+    retrieval_note: str = ""
+    """Why it could not be chosen; empty where it was, or where nothing is retrieved from documents."""
+    cross_encoder: str | None = None
+    """Folder or id of a model that reranks passages; None: the built-in way."""
     cache: AnswerCache = field(default_factory=lambda: AnswerCache(None))
     tuner: Tuner | None = None
     quick: bool = False
     notify: Notify = lambda what, share: None
+    temperature: float = 0.0
+    """0: greedy, as every arm answers in the comparison; above: sampled, for the consistency experiment."""
+    sampling_seed: int = 0
+
+    @cached_property
+    def schema(self) -> str:
+        """The JSON schema that answers are held to; empty: they are free."""
+        if not self.scenario.held_to_schema:
+            return ""
+        return self.scenario.schema or schema_of([c.output for c in self.examples], keys=self.scenario.keys)
 
     @property
     def stop(self) -> Stop:
@@ -75,6 +98,9 @@ class Bench:
         if self.scenario.held_to_labels:
             digest = hashlib.sha256("\n".join(labels).encode()).hexdigest()
             return Stop(f"held to labels {digest[:16]}", None, labels)
+        if self.schema:
+            digest = hashlib.sha256(self.schema.encode()).hexdigest()
+            return Stop(f"held to schema {digest[:16]}", None, schema=self.schema)
         if kind not in (Kind.SHORT_ANSWER, Kind.JSON):
             return AT_END
         return Stop(f"whole {kind.value}", lambda text: answer_is_whole(text, kind=kind))
@@ -87,11 +113,21 @@ class Bench:
             adapter_digest=adapter_digest,
             max_new_tokens=self.max_new_tokens,
             stop=self.stop,
+            temperature=self.temperature,
+            seed=self.sampling_seed,
         )
 
     def start(self, prompts: Sequence[str]) -> Job:
         """Put prompts under way, with the generation settings that all arms share."""
-        return self.model.start(prompts, max_new_tokens=self.max_new_tokens, stop=self.stop)
+        if not self.temperature:
+            return self.model.start(prompts, max_new_tokens=self.max_new_tokens, stop=self.stop)
+        return self.model.start(
+            prompts,
+            max_new_tokens=self.max_new_tokens,
+            stop=self.stop,
+            temperature=self.temperature,
+            seed=self.sampling_seed,
+        )
 
     @property
     def seed(self) -> int:
@@ -125,17 +161,47 @@ class Bench:
     def passages(self) -> tuple[Passage, ...]:
         """What retrieval reads: the documents in chunks, or, without documents, the training examples."""
         if self.scenario.documents:
-            return chunk_documents(self.scenario.documents)
+            return chunk_documents(self.scenario.documents, words=self.retrieval.words)
         return tuple(Passage(c.id, c.id, "", f"{c.input}\n{c.output}") for c in self.train)
 
     @cached_property
-    def _passage_index(self) -> VectorIndex:
-        return build_index(self._embedder, [f"{p.title}\n{p.text}" if p.title else p.text for p in self.passages])
+    def _retriever(self) -> Retriever:
+        return Retriever(Shelf(self.passages, self._embedder, self.cross_encoder), self.retrieval)
 
     def retrieve(self, queries: Sequence[str], *, k: int, fresh: bool = False) -> list[tuple[Passage, ...]]:
-        """The k nearest passages of each query, nearest first."""
-        found = self._passage_index.search(queries, k=k, fresh=fresh)
+        """The k best passages of each query, best first, found the way that was settled."""
+        found = self._retriever.search(queries, k=k, fresh=fresh)
         return [tuple(self.passages[i] for i in row) for row in found]
+
+    @cached_property
+    def _bags(self) -> tuple[Bag, ...]:
+        return tuple(Bag.of(passage.text) for passage in self.passages)
+
+    def oracle(self, case: Case, *, k: int | None = None) -> tuple[Passage, ...]:
+        """The k passages (a budget's worth) to answer a case from whose document is known; none where it is not.
+
+        Passages of that document that hold the answer first, then its others, then the nearest of other documents.
+        """
+        k = self.retrieval.count() if k is None else k
+        answers = answers_of(case)
+        own = [i for i, passage in enumerate(self.passages) if is_of(passage, case.context_id)]
+        own.sort(key=lambda i: not holds_any(self._bags[i], answers))
+        found = tuple(self.passages[i] for i in own[:k])
+        if not found or len(found) == k:
+            return found
+        nearest = self.retrieve([case.input], k=k + len(own))[0]
+        return (*found, *[p for p in nearest if not is_of(p, case.context_id)])[:k]
+
+    def wrong(self, case: Case, k: int) -> tuple[Passage, ...]:
+        """k passages that a case cannot be answered from, drawn with the seed and the case's id: none of its document,
+        none that holds an accepted answer (fewer, where there are fewer)."""
+        answers = answers_of(case)
+        pool = [
+            passage
+            for passage, bag in zip(self.passages, self._bags, strict=True)
+            if not is_of(passage, case.context_id) and not holds_any(bag, answers)
+        ]
+        return tuple(random.Random(f"{self.seed} {case.id}").sample(pool, min(k, len(pool))))
 
     @property
     def _embedder(self) -> Embedder:
@@ -159,6 +225,22 @@ class Bench:
             if not (shots or passages) or self._fits(text):
                 return text, replace(request, shots=shots, passages=passages)
             shots, passages = (shots[1:], passages) if shots else (shots, passages[:-1])
+
+    def repair_prompt(self, case: Case, request: Request, text: str) -> str | None:
+        """What asks once more for an answer that cannot be used, with what is wrong with it; None where it can be used,
+        where the scenario does not repair, or where asking would not fit the window."""
+        if not self.scenario.repair or request.fixed is not None:
+            return None
+        scenario = self.scenario
+        fault = fault_of(text, kind=scenario.kind, labels=scenario.labels, keys=scenario.keys)
+        if fault is None:
+            return None
+        messages = build_messages(
+            scenario.instruction, case.input, framing=self.framing, shots=request.shots, passages=request.passages
+        )
+        again = f"That answer cannot be used. {fault} Give the right answer and nothing else."
+        prompt = self.model.render([*messages, Message("assistant", text), Message("user", again)])
+        return prompt if self._fits(prompt) else None
 
     def _fits(self, prompt: str) -> bool:
         window = self.model.description.window

@@ -9,9 +9,9 @@ from dataclasses import replace
 from harness.arms.base import Needs, Request
 from harness.arms.bench import Bench
 from harness.records import Passage, Recipe
+from harness.retrieval.gold import holds_answer
 from harness.scenario import Case
 
-PASSAGES, PASSAGES_QUICK = 2, 2
 WITHOUT_GOLD = 0.2
 """Share of training prompts that keep only what retrieval found, right passage or not (RAFT's 1 - P)."""
 
@@ -24,7 +24,7 @@ class RagLoraArm:
 
     def prepare(self, bench: Bench) -> Recipe:
         """Tune on retrieval-shaped prompts; dev prompts are plain retrieval, as eval prompts will be."""
-        k = min(PASSAGES_QUICK if bench.quick else PASSAGES, len(bench.passages))
+        k = min(bench.retrieval.count(), len(bench.passages))
         shaped = training_requests(bench, k)
         dev = [Request(passages=found) for found in bench.retrieve([c.input for c in bench.dev], k=k)]
         return replace(bench.tune(self.name, shaped, dev=dev), k=k, source="documents")
@@ -49,11 +49,3 @@ def _shaped(case: Case, nearest: tuple[Passage, ...], *, k: int, rng: random.Ran
     others = [p for p in nearest if p is not gold][: k - 1]
     others.insert(rng.randint(0, len(others)), gold)
     return tuple(others)
-
-
-def holds_answer(passage: Passage, case: Case) -> bool:
-    """Whether this passage is the one to answer from: of the named document, with the answer's words in it."""
-    if case.context_id is not None and case.context_id not in (passage.document_id, passage.id):
-        return False
-    text = passage.text.casefold()
-    return any(answer.casefold() in text for answer in case.accepted)

@@ -19,6 +19,13 @@ ARMS: dict[str, str] = {
     "rag_lora": "harness.arms.rag_lora:RagLoraArm",
 }
 
+EXTRA: dict[str, str] = {
+    "classifier": "harness.arms.classifier:ClassifierArm",
+    "lora_documents": "harness.arms.lora_documents:LoraDocumentsArm",
+    "full_tuning": "harness.arms.full_tuning:FullTuningArm",
+}
+"""Arms of experiments; they take no part in the comparison itself."""
+
 
 def registered() -> dict[str, str]:
     """The built-in arms and those that other packages bring (entry points `harness.arms`)."""
@@ -31,8 +38,8 @@ def arm(name: str) -> Arm:
     Raises:
         UserError: there is none.
     """
-    known = registered()
+    known = EXTRA | registered()
     if name not in known:
-        raise UserError(f"There is no arm {name!r}. Known arms: {', '.join(known)}.")
+        raise UserError(f"There is no arm {name!r}. Known arms: {', '.join(registered())}.")
     module, _, attribute = known[name].partition(":")
     return cast(Arm, getattr(import_module(module), attribute)())

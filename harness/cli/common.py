@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.errors import InputProblems
-from harness.scenario import Problem
+from harness.scenario import EXPERIMENTS, Problem
 from harness.scenario_file.read import Overrides
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -50,6 +51,50 @@ def scenario_options(command: F) -> F:
     return command
 
 
+def experiment_options(command: F) -> F:
+    """Options that switch experiments on."""
+    for option in reversed(
+        [
+            click.option(
+                "--experiments",
+                metavar="NAMES",
+                help=f"Experiments to run as well, comma separated, or 'all': {', '.join(EXPERIMENTS)}.",
+            ),
+            click.option(
+                "--seeds",
+                type=click.IntRange(min=1),
+                help="Training seeds of every tuned arm (default 3; 1 with --quick).",
+            ),
+            click.option("--stop-early", is_flag=True, help="Stop arms that can no longer win, and say what it saved."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+class ExperimentOptions(TypedDict):
+    """What `experiment_options` hands to a command."""
+
+    experiments: str | None
+    seeds: int | None
+    stop_early: bool
+
+
+class RunningOptions(TypedDict):
+    """Both kinds of options."""
+
+    arms: str | None
+    eval_limit: int | None
+    train_limit: int | None
+    seed: int | None
+    model: str | None
+    embedder: str | None
+    instruction: str | None
+    experiments: str | None
+    seeds: int | None
+    stop_early: bool
+
+
 class ScenarioOptions(TypedDict):
     """What `scenario_options` hands to a command."""
 
@@ -60,6 +105,23 @@ class ScenarioOptions(TypedDict):
     model: str | None
     embedder: str | None
     instruction: str | None
+
+
+def running_overrides(options: RunningOptions) -> Overrides:
+    """What the options say, experiments included."""
+    said = options["experiments"] or ""
+    names = tuple(name.strip() for name in said.split(",") if name.strip())
+    plain = ScenarioOptions(**{key: options[key] for key in ScenarioOptions.__annotations__})  # type: ignore[literal-required, typeddict-item]
+    return replace(
+        overrides_from(plain),
+        experiments=_ALL if names == ("all",) else names,
+        seeds=options["seeds"],
+        stop_early=options["stop_early"],
+    )
+
+
+_ALL = tuple(name for name in EXPERIMENTS if name != "judge")
+"""What 'all' means; a judge is asked for by name, because only its user knows which model should judge."""
 
 
 def overrides_from(options: ScenarioOptions) -> Overrides:

@@ -7,7 +7,15 @@ from typing import Unpack
 
 import click
 
-from harness.cli.common import INPUT, ScenarioOptions, console, overrides_from, refuse, scenario_options
+from harness.cli.common import (
+    INPUT,
+    RunningOptions,
+    console,
+    experiment_options,
+    refuse,
+    running_overrides,
+    scenario_options,
+)
 from harness.errors import InputProblems
 
 
@@ -15,8 +23,9 @@ from harness.errors import InputProblems
 @click.argument("folder", metavar="DIR", type=INPUT)
 @click.option("--quick", is_flag=True, help="Plan a quick run.")
 @scenario_options
+@experiment_options
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
-def plan(folder: Path, quick: bool, as_json: bool, **scenario: Unpack[ScenarioOptions]) -> None:
+def plan(folder: Path, quick: bool, as_json: bool, **scenario: Unpack[RunningOptions]) -> None:
     """Show what a run on DIR would do, what it could show and what it would take. No language model is loaded."""
     from harness import api
     from harness.cli.progress import PlainWatcher
@@ -24,7 +33,7 @@ def plan(folder: Path, quick: bool, as_json: bool, **scenario: Unpack[ScenarioOp
 
     options = api.RunOptions(
         quick=quick,
-        overrides=overrides_from(scenario),
+        overrides=running_overrides(scenario),
     )
     try:
         made = api.plan(folder, options=options, watcher=PlainWatcher(console(stderr=True)))

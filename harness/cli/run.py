@@ -7,7 +7,15 @@ from typing import Unpack
 
 import click
 
-from harness.cli.common import INPUT, ScenarioOptions, console, overrides_from, refuse, scenario_options
+from harness.cli.common import (
+    INPUT,
+    RunningOptions,
+    console,
+    experiment_options,
+    refuse,
+    running_overrides,
+    scenario_options,
+)
 from harness.errors import InputProblems
 
 UNDECIDED = ("not_enough_cases", "could_not_compare")
@@ -18,6 +26,8 @@ UNDECIDED = ("not_enough_cases", "could_not_compare")
 @click.option("--out", type=INPUT, help="The run's folder (default: a new one under runs/). The same command goes on.")
 @click.option("--quick", is_flag=True, help="Fewer settings tried and less tuning: a first, rough answer.")
 @scenario_options
+@experiment_options
+@click.option("--explore", is_flag=True, help="Go on though the rule or a case was changed after the first answers.")
 @click.option("--no-cache", is_flag=True, help="Do not reuse answers of earlier runs.")
 @click.option("--no-remember", is_flag=True, help="Do not keep the verdict for later advice (BAKEOFF_REMEMBER=0).")
 @click.option("--json", "as_json", is_flag=True, help="Print verdict.json on standard output, progress on the other.")
@@ -26,11 +36,12 @@ def run(
     folder: Path,
     out: Path | None,
     quick: bool,
+    explore: bool,
     no_cache: bool,
     no_remember: bool,
     as_json: bool,
     strict: bool,
-    **scenario: Unpack[ScenarioOptions],
+    **scenario: Unpack[RunningOptions],
 ) -> None:
     """Run the bake-off on DIR (a folder with eval.jsonl, or a scenario.toml) and draw the verdict.
 
@@ -44,9 +55,10 @@ def run(
     options = api.RunOptions(
         out=out,
         quick=quick,
-        overrides=overrides_from(scenario),
+        overrides=running_overrides(scenario),
         use_cache=not no_cache,
         remember=not no_remember,
+        explore=explore,
         command=command_line(),
     )
     screen = console(stderr=as_json)

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.report import numbers
-from harness.report.names import arm_name, is_share, metric_title
+from harness.report.names import arm_name, experiment_title, is_share, metric_title
 from harness.report.terminal import show_costs, show_scores, show_verdict
 from harness.report.text import one_line
 
@@ -48,6 +48,12 @@ def show_plan(out: Console, plan: Plan) -> None:
         table.add_row(Text(arm_name(arm.arm)), Text(arm.what), numbers.seconds(arm.minutes * 60))
     for left in plan.left_out:
         table.add_row(Text(arm_name(left.arm), style="dim"), Text(f"left out: {left.reason}", style="dim"), "")
+    for one in plan.experiments:
+        name = Text(experiment_title(one.name), style="dim" if one.cannot else "")
+        if one.cannot:
+            table.add_row(name, Text(f"cannot be run: {one.cannot}", style="dim"), "")
+        else:
+            table.add_row(name, Text(f"experiment: {one.what}"), numbers.seconds(one.minutes * 60))
     out.print(table)
     for line in plan_sentences(plan):
         out.print(Text(line))

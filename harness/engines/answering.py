@@ -91,10 +91,41 @@ class _Asking:
         else:
             found = completed(job, batch)
             self.bench.cache.put({keys[i]: c for i, c in found.items() if not isinstance(c, Exception)})
+        found |= self._repaired({i: found[i] for i in open_}, questions)
         seconds = (time.perf_counter() - start) / len(open_)
         made = tuple(self._prediction(questions[i], found[i], seconds) for i in open_)
         seen = {p.id: p for i in open_ for p in questions[i].request.passages}
         return Batch(made, tuple(seen.values()))
+
+    def _repaired(
+        self, found: dict[int, Completion | Exception], questions: Sequence[_Question]
+    ) -> dict[int, Completion | Exception]:
+        """Answers that could not be used, asked for once more; the first stays where the second is no better."""
+        if not self.bench.scenario.repair:
+            return {}
+        prompts: dict[int, str] = {}
+        for i, first in found.items():
+            if not isinstance(first, Exception):
+                prompt = self.bench.repair_prompt(questions[i].case, questions[i].request, first.text)
+                prompts |= {i: prompt} if prompt else {}
+        if not prompts:
+            return {}
+        places = list(prompts)
+        job = self.bench.start([prompts[i] for i in places])
+        second = {places[n]: c for batch in job.batches for n, c in completed(job, batch).items()}
+        return {i: self._better(questions[i], found[i], second[i]) for i in places}
+
+    def _better(
+        self, question: _Question, first: Completion | Exception, second: Completion | Exception
+    ) -> Completion | Exception:
+        """The second answer where it can be used, else the first; with what both took."""
+        if isinstance(first, Exception) or isinstance(second, Exception):
+            return first
+        still = self.bench.repair_prompt(question.case, question.request, second.text)
+        kept = first if still else second
+        return kept._replace(
+            tokens_in=first.tokens_in + second.tokens_in, tokens_out=first.tokens_out + second.tokens_out
+        )
 
     def _prediction(self, question: _Question, result: Completion | Exception, seconds: float) -> Prediction:
         if isinstance(result, Exception):

@@ -19,10 +19,13 @@ from harness.models.local import LoadedModel, identify, load_model
 from harness.records import Choice, Recipe, Trial
 from harness.scenario import NO_WISH, TuningWish
 from harness.tuning.examples import TrainingText, row_set
+from harness.tuning.full import FULL_TUNING, RATES, is_full, swapped, tune_all_weights
 from harness.tuning.lora import TuningResult, TuningSettings, encode_rows, merged, tune
 
 BUDGET_CPU, BUDGET_CPU_QUICK, BUDGET_GPU = 600_000, 120_000, 50_000_000
 """Most tokens that one arm's tuning may put through the model (a shared prefix counts once a step)."""
+
+OTHER_RATE = "The learning rate in scenario.toml is for adapters; all weights are tuned at a rate of their own."
 
 
 class Engine(Protocol):
@@ -69,8 +72,10 @@ class LocalEngine:
         return LocalTuner(self.loaded, folder, quick, seed, wish, use_cache)
 
     def adapted(self, adapter: Path | None) -> AbstractContextManager[None]:
-        """Merge this adapter for a while."""
-        return contextlib.nullcontext() if adapter is None else merged(self.loaded, adapter)
+        """Merge this adapter for a while, or take a whole set of weights for the model's own."""
+        if adapter is None:
+            return contextlib.nullcontext()
+        return (swapped if is_full(adapter) else merged)(self.loaded, adapter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +92,20 @@ class LocalTuner:
     def __call__(
         self, arm: str, examples: Sequence[TrainingText], *, dev: Sequence[TrainingText], notify: Notify
     ) -> Recipe:
-        """Train one adapter under the budget, or take it from an earlier run; what was cut is noted."""
-        kept, settings, notes = self._planned(examples)
+        """Train one adapter (all weights for the arm `full_tuning`) under the budget; what was cut is noted.
+
+        An adapter is taken from an earlier run where there is one. Whole sets of weights are not kept between runs:
+        they are as large as the model.
+        """
+        kept, settings, notes = self._planned(examples, full=arm == FULL_TUNING)
+        use_cache = self.use_cache and not settings.full
         out = self.folder / "adapters" / arm
         key = adapter_key(self.loaded.description, kept, dev=dev, settings=settings)
-        known = known_adapter(key, out=out) if self.use_cache else None
+        known = known_adapter(key, out=out) if use_cache else None
         if known is not None:
             return replace(known, arm=arm, adapter=f"adapters/{arm}", notes=(*notes, *known.notes))
         made = self._trained(arm, kept, dev=dev, settings=settings, notify=notify)
-        if self.use_cache:
+        if use_cache:
             keep_adapter(key, made, out=out)
         return replace(made, notes=(*notes, *made.notes))
 
@@ -109,7 +119,8 @@ class LocalTuner:
         notify: Notify,
     ) -> Recipe:
         out = self.folder / "adapters" / arm
-        result = tune(self.loaded, kept, dev=dev, settings=settings, out=out, progress=notify)
+        train = tune_all_weights if settings.full else tune
+        result = train(self.loaded, kept, dev=dev, settings=settings, out=out, progress=notify)
         rates = tuple(Trial(f"{rate:g}", -loss) for rate, loss in result.trials)
         losses = tuple(Trial(f"{n}", -loss) for n, loss in enumerate(result.dev_losses) if n)
         return Recipe(
@@ -126,20 +137,30 @@ class LocalTuner:
             notes=tuple(_odd(result)),
         )
 
-    def _planned(self, examples: Sequence[TrainingText]) -> tuple[Sequence[TrainingText], TuningSettings, list[str]]:
+    def _planned(
+        self, examples: Sequence[TrainingText], *, full: bool
+    ) -> tuple[Sequence[TrainingText], TuningSettings, list[str]]:
         """Examples, settings and notes that keep the tuning within its budget; what the scenario settles stays."""
-        wish = self.wish
-        usual = TuningSettings()
-        rank = wish.rank or usual.rank
-        rates = (wish.learning_rate,) if wish.learning_rate else usual.learning_rates
-        settings = TuningSettings(rank=rank, alpha=2 * rank, learning_rates=rates, seed=self.seed)
-        if wish.epochs:
-            tried = rates[:1] if self.quick else rates
-            told = f"Passes over the examples as scenario.toml has it, at most {wish.epochs}, whatever that takes."
-            return examples, replace(settings, epochs=wish.epochs, learning_rates=tried), [told]
+        settings, told = self._settled(full=full)
+        wanted = self.wish.epochs
+        if wanted:
+            tried = settings.learning_rates[:1] if self.quick else settings.learning_rates
+            told += [f"Passes over the examples as scenario.toml has it, at most {wanted}, whatever that takes."]
+            return examples, replace(settings, epochs=wanted, learning_rates=tried), told
         rows = row_set(encode_rows(self.loaded, examples))
         per_row = len(rows.prefix) / settings.rows + (rows.tokens - len(rows.prefix) * len(rows.rows)) / len(rows.rows)
-        return self._within_budget(examples, settings, per_row=per_row)
+        examples, settings, notes = self._within_budget(examples, settings, per_row=per_row)
+        return examples, settings, [*told, *notes]
+
+    def _settled(self, *, full: bool) -> tuple[TuningSettings, list[str]]:
+        """The usual settings with what the scenario wishes of them."""
+        wish, usual = self.wish, TuningSettings()
+        if full:
+            told = [OTHER_RATE] if wish.learning_rate else []
+            return TuningSettings(learning_rates=RATES, seed=self.seed, full=True), told
+        rank = wish.rank or usual.rank
+        rates = (wish.learning_rate,) if wish.learning_rate else usual.learning_rates
+        return TuningSettings(rank=rank, alpha=2 * rank, learning_rates=rates, seed=self.seed), []
 
     def _within_budget(
         self, examples: Sequence[TrainingText], settings: TuningSettings, *, per_row: float
@@ -159,7 +180,7 @@ class LocalTuner:
         if affordable < epochs:
             passes = "1 pass" if affordable == 1 else f"{affordable} passes"
             notes.append(f"At most {passes} over the examples, to hold tuning to {budget:,} tokens.")
-        if not tries and not self.wish.learning_rate:
+        if not tries and len(settings.learning_rates) > 1:
             why = "a quick run" if self.quick else "trying more would have cost too much of the budget"
             notes.append(f"One learning rate only: {why}.")
         rates = settings.learning_rates if tries else settings.learning_rates[:1]

@@ -42,7 +42,7 @@ def relation_of(
     """
     if advice is None:
         return AdviceRelation()
-    evidence = evidence_for(verdict.scores, verdict.comparisons, rule=rule, costs=costs)
+    evidence = evidence_for(verdict.scores, verdict.comparisons, rule=rule, costs=costs, stopped=verdict.stopped)
     relation, reasons = _relation(verdict, advice.approach, evidence, documents=documents)
     return AdviceRelation(
         relation=relation,

@@ -22,8 +22,18 @@ from harness.models.bundled import cache_folder, file_digest
 from harness.records import Provenance
 from harness.store import RunFolder, write_whole
 
-FOLDERS = ("recipes", "adapters")
-FILES = ("framing.json", "left_out.json", "usage.jsonl", "passages.jsonl", "measurements.jsonl", "latency.jsonl")
+FOLDERS = ("recipes", "adapters", "experiments")
+FILES = (
+    "framing.json",
+    "retrieval.json",
+    "schema.json",
+    "left_out.json",
+    "stopped.json",
+    "usage.jsonl",
+    "passages.jsonl",
+    "measurements.jsonl",
+    "latency.jsonl",
+)
 """Beside `scenario.json`, `provenance.json` and, last of all, `predictions.jsonl`."""
 MOST = 200
 """Runs that the list keeps, the latest ones."""
@@ -39,6 +49,11 @@ def note_finished(folder: RunFolder) -> None:
     with contextlib.suppress(OSError):
         _list().parent.mkdir(parents=True, exist_ok=True)
         write_whole(_list(), msgspec.json.encode(latest))
+
+
+def known_runs() -> list[Path]:
+    """Folders of finished runs on the list, whether or not they are still there."""
+    return [Path(place) for place in _known().values()]
 
 
 def take_over(folder: RunFolder, ready: Prepared, *, command: str) -> Path | None:

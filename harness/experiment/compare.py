@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import UserError
-from harness.experiment.score import clusters_of
+from harness.experiment.score import NO_SEEDS, FurtherSeeds, by_seed, clusters_of
 from harness.metrics.base import Metric
 from harness.metrics.registry import metric_named
 from harness.records import CaseScore, Comparison
 from harness.scenario import Case, DecisionRule
 from harness.stats.multiplicity import holm
 from harness.stats.paired import mcnemar_exact, paired_intervals, permutation_p
+from harness.stats.seeds import p_with_seeds, paired_intervals_with_seeds
+from harness.stats.sequential import e_process
 
 
 def compare_arms(
@@ -26,11 +28,19 @@ def compare_arms(
     rule: DecisionRule,
     metric: str,
     arms: Sequence[str],
+    seeds: FurtherSeeds = NO_SEEDS,
+    stopped: frozenset[str] | None = None,
 ) -> tuple[Comparison, ...]:
     """All pairs of `arms`, in their order, each on the cases where both have a value of `metric`.
 
-    Right/wrong metrics are tested by exact McNemar, graded ones and all grouped cases by sign flips; Holm adjusts over
-    all pairs. Raises `UserError` for a metric that is unknown or has no value for the single case.
+    Right/wrong metrics are tested by exact McNemar, graded ones and all grouped cases by sign flips; pairs with an arm
+    that was trained from several seeds by the larger of that and a t test that counts seeds and cases as random. Holm
+    adjusts over all pairs.
+
+    `stopped`: arms that were stopped early; None where no arm could have been. Their pairs are tested by an e-process,
+    which may be looked at any time, and all adjusted p-values are raised by what looking early spent of alpha.
+
+    Raises `UserError` for a metric that is unknown or has no value for the single case.
     """
     chosen = metric_named(metric)
     if not chosen.per_case:
@@ -39,11 +49,14 @@ def compare_arms(
             "Choose another metric for the decision rule; it is reported all the same."
         )
     scores = {(row.arm, row.case_id): row for row in case_scores}
-    pairs = [
-        _compare(_shared(scores, cases, metric=chosen.name, arms=pair), metric=chosen, rule=rule, arms=pair)
-        for pair in combinations(arms, 2)
-    ]
+    pairs = []
+    for pair in combinations(arms, 2):
+        shared = _shared(scores, cases, metric=chosen.name, arms=pair, seeds=seeds)
+        found = _compare(shared, metric=chosen, rule=rule, arms=pair)
+        pairs.append(_looked_at(found, shared) if stopped and set(pair) & stopped and found.n else found)
     adjusted = holm([pair.p for pair in pairs])
+    if stopped is not None:  # part of alpha was spent on looking early
+        adjusted = np.minimum(1.0, adjusted / (1 - SPENT_EARLY))
     return tuple(replace(pair, p_adjusted=float(p)) for pair, p in zip(pairs, adjusted, strict=True))
 
 
@@ -67,33 +80,54 @@ def seen_from(comparison: Comparison, arm: str) -> Comparison:
     )
 
 
+SPENT_EARLY = 0.2
+"""Share of alpha that is spent on stopping arms early; the rest is left for the comparisons at the end."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Shared:
     """Two arms' rows on the cases that both have, in the same order."""
 
     first: NDArray[np.float64]
+    """(seeds, cases); one row for an arm without further seeds."""
     second: NDArray[np.float64]
     failed: tuple[int, int]
     clusters: tuple[str, ...] | None
 
+    @property
+    def differences(self) -> NDArray[np.float64]:
+        """(seeds, cases): first minus second, seed by seed where both have several."""
+        seeds = min((len(side) for side in (self.first, self.second) if len(side) > 1), default=1)
+        sides = [side[:seeds] if len(side) > 1 else side for side in (self.first, self.second)]
+        return sides[0] - sides[1]
+
 
 def _shared(
-    scores: dict[tuple[str, str], CaseScore], cases: Sequence[Case], *, metric: str, arms: tuple[str, str]
+    scores: dict[tuple[str, str], CaseScore],
+    cases: Sequence[Case],
+    *,
+    metric: str,
+    arms: tuple[str, str],
+    seeds: FurtherSeeds,
 ) -> _Shared:
     rows = [(case, [scores.get((arm, case.id)) for arm in arms]) for case in cases]
     kept = [(case, a, b) for case, (a, b) in rows if a and b and metric in a.values and metric in b.values]
+    shown = [case for case, _, _ in kept]
     return _Shared(
-        first=np.array([a.values[metric] for _, a, _ in kept], dtype=float),
-        second=np.array([b.values[metric] for _, _, b in kept], dtype=float),
+        first=by_seed([a.values[metric] for _, a, _ in kept], seeds.get(arms[0], ()), metric=metric, cases=shown),
+        second=by_seed([b.values[metric] for _, _, b in kept], seeds.get(arms[1], ()), metric=metric, cases=shown),
         failed=(sum(a.failed for _, a, _ in kept), sum(b.failed for _, _, b in kept)),
-        clusters=clusters_of([case for case, _, _ in kept]),
+        clusters=clusters_of(shown),
     )
 
 
 def _compare(shared: _Shared, *, metric: Metric, rule: DecisionRule, arms: tuple[str, str]) -> Comparison:
-    differences = shared.first - shared.second
-    if not len(differences):
+    by_seeds = shared.differences
+    if not by_seeds.shape[1]:
         return _nothing_shared(metric.name, arms)
+    if len(by_seeds) > 1:
+        return _compare_seeds(shared, metric=metric, rule=rule, arms=arms)
+    differences = by_seeds[0]
     inside, equivalence = paired_intervals(
         differences,
         alphas=(rule.alpha, 2 * rule.alpha),
@@ -120,6 +154,45 @@ def _compare(shared: _Shared, *, metric: Metric, rule: DecisionRule, arms: tuple
         method=method,
         first_only=first_only if metric.right_or_wrong else None,
         second_only=second_only if metric.right_or_wrong else None,
+        clusters=None if shared.clusters is None else len(set(shared.clusters)),
+    )
+
+
+def _looked_at(found: Comparison, shared: _Shared) -> Comparison:
+    """The pair's p from an e-process: p = 1 / e holds whenever one looks (Ville's inequality), two-sided by the mean of
+    both directions' e-values."""
+    differences = shared.differences[0]
+    both = [float(e_process(sign * differences, clusters=shared.clusters)[-1]) for sign in (1.0, -1.0)]
+    p = min(1.0, 2.0 / max(sum(both), 1e-300))
+    return replace(found, p=p, p_adjusted=p, method="e-process (stopped early)", first_only=None, second_only=None)
+
+
+def _compare_seeds(shared: _Shared, *, metric: Metric, rule: DecisionRule, arms: tuple[str, str]) -> Comparison:
+    differences = shared.differences
+    inside, equivalence = paired_intervals_with_seeds(
+        differences,
+        alphas=(rule.alpha, 2 * rule.alpha),
+        resamples=rule.resamples,
+        seed=rule.seed,
+        clusters=shared.clusters,
+    )
+    p = p_with_seeds(differences, resamples=rule.resamples, seed=rule.seed, clusters=shared.clusters)
+    grouped = ", clustered" if shared.clusters else ""
+    return Comparison(
+        metric=metric.name,
+        first=arms[0],
+        second=arms[1],
+        n=differences.shape[1],
+        first_failed=shared.failed[0],
+        second_failed=shared.failed[1],
+        difference=inside.estimate,
+        low=inside.low,
+        high=inside.high,
+        low_equivalence=equivalence.low,
+        high_equivalence=equivalence.high,
+        p=p,
+        p_adjusted=p,
+        method=f"permutation and t over {len(differences)} seeds{grouped}",
         clusters=None if shared.clusters is None else len(set(shared.clusters)),
     )
 

@@ -15,6 +15,9 @@
    alpha), the verdict is `tie` and the cheapest is recommended. If not, it is `not_enough_cases`: nothing is
    recommended, and the number of cases that would settle the widest open gap is given.
 
+An approach that was stopped early (`harness.experiment.early`) was shown to be worse than another by more than the
+margin; it is out of the choice, and whatever beats the one that stopped it beats it too.
+
 Approaches that are not significantly better than the control cannot be recommended, but they can stand in the tie set:
 "significant" beside "not significant" is no significant difference, and must not make a winner.
 
@@ -28,12 +31,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 
 from harness.experiment.compare import seen_from
 from harness.experiment.wording import REQUESTS_PER_TRAINING, Reason, sentences_for
-from harness.records import CONTROL, LADDER, ArmScore, Comparison, Cost, LeftOut, Verdict, VerdictKind
+from harness.records import CONTROL, LADDER, ArmScore, Comparison, Cost, LeftOut, Stopped, Verdict, VerdictKind
 from harness.scenario import DecisionRule
 from harness.stats.power import cases_for
 
@@ -63,11 +66,14 @@ class Evidence:
     comparisons: tuple[Comparison, ...]
     rule: DecisionRule
     costs: dict[str, Cost]
+    stopped: dict[str, str] = field(default_factory=dict)
+    """Arm that was stopped early -> the arm that it was shown to be worse than."""
 
     @property
     def candidates(self) -> tuple[str, ...]:
-        """Arms that can be recommended at all, best first: not the control, and at least one answer."""
-        return tuple(arm for arm, score in self.scores.items() if arm != CONTROL and score.failed < score.n)
+        """Arms that can be recommended at all, best first: not the control, at least one answer, not stopped."""
+        answering = (arm for arm, score in self.scores.items() if arm != CONTROL and score.failed < score.n)
+        return tuple(arm for arm in answering if arm not in self.stopped)
 
     @property
     def cases(self) -> int:
@@ -77,7 +83,8 @@ class Evidence:
     @property
     def independent(self) -> int:
         """Cases, or groups of cases where the comparisons count groups."""
-        groups = [one.clusters for one in self.comparisons if one.clusters is not None]
+        whole = (one for one in self.comparisons if not {one.first, one.second} & set(self.stopped))
+        groups = [one.clusters for one in whole if one.clusters is not None]
         return min([self.cases, *groups])
 
     def between(self, first: str, second: str) -> Comparison | None:
@@ -98,6 +105,9 @@ class Evidence:
 
     def beats(self, first: str, second: str) -> bool:
         """Significantly better, and by the margin or the cheaper of the two."""
+        by = self.stopped.get(second)
+        if by is not None and first not in self.stopped and (first == by or self.is_better(first, by)):
+            return True
         worthwhile = self.leads_by_margin(first, second) or self.is_cheaper(first, second)
         return worthwhile and self.is_better(first, second)
 
@@ -148,6 +158,7 @@ def decide(
     rule: DecisionRule,
     left_out: Sequence[LeftOut] = (),
     costs: Sequence[Cost] = (),
+    stopped: Sequence[Stopped] = (),
 ) -> Verdict:
     """The verdict by the rule in this module's docstring; scores and comparisons on other metrics are ignored.
 
@@ -155,7 +166,7 @@ def decide(
     """
     own = sorted((score for score in scores if score.metric == rule.metric), key=lambda one: -_or_lowest(one.value))
     compared = tuple(one for one in comparisons if one.metric == rule.metric)
-    outcome = _outcome(evidence_for(own, compared, rule=rule, costs=costs))
+    outcome = _outcome(evidence_for(own, compared, rule=rule, costs=costs, stopped=stopped))
     verdict = Verdict(
         kind=outcome.kind,
         arm=outcome.arm,
@@ -168,16 +179,23 @@ def decide(
         left_out=tuple(left_out),
         rule_digest=rule.digest,
         cases_needed=outcome.cases_needed,
+        stopped=tuple(stopped),
     )
     return replace(verdict, sentences=sentences_for(verdict, outcome.reason, rule=rule))
 
 
 def evidence_for(
-    scores: Sequence[ArmScore], comparisons: Sequence[Comparison], *, rule: DecisionRule, costs: Sequence[Cost] = ()
+    scores: Sequence[ArmScore],
+    comparisons: Sequence[Comparison],
+    *,
+    rule: DecisionRule,
+    costs: Sequence[Cost] = (),
+    stopped: Sequence[Stopped] = (),
 ) -> Evidence:
     """Scores (best first) and comparisons on the rule's metric, made ready to be asked."""
     known = {score.arm: score for score in scores if not math.isnan(score.value)}
-    return Evidence(known, tuple(comparisons), rule, {cost.arm: cost for cost in costs})
+    by = {one.arm: one.by for one in stopped}
+    return Evidence(known, tuple(comparisons), rule, {cost.arm: cost for cost in costs}, by)
 
 
 def request_cost(cost: Cost) -> float:
@@ -190,7 +208,7 @@ def _outcome(evidence: Evidence) -> _Outcome:
     candidates = evidence.candidates
     if not candidates:
         return _Outcome(VerdictKind.COULD_NOT_COMPARE, Reason.NO_ANSWERS)
-    if len(candidates) == 1:
+    if len(candidates) == 1 and not evidence.stopped:
         return _single(evidence, candidates[0])
     if evidence.independent < evidence.rule.fewest_cases:
         fewest = evidence.rule.fewest_cases

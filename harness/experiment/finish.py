@@ -5,15 +5,21 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypedDict
 
 import numpy as np
 
 from harness.errors import RunFolderError
 from harness.experiment.advice import relation_of
-from harness.experiment.compare import compare_arms
+from harness.experiment.compare import compare_arms, seen_from
 from harness.experiment.contradictions import FACTS_METRIC, Trial, contradictions
+from harness.experiment.criteria import standing
 from harness.experiment.decide import decide
-from harness.experiment.score import arm_scores, score_cases
+from harness.experiment.experiments import findings
+from harness.experiment.probes.read import Evidence
+from harness.experiment.probes.seeds import SeedsProbe, seed_spread
+from harness.experiment.score import NO_SEEDS, FurtherSeeds, arm_scores, score_cases
+from harness.metrics.form import FACTS, IN_FORM
 from harness.records import (
     CONTROL,
     AdviceRelation,
@@ -21,9 +27,11 @@ from harness.records import (
     CaseScore,
     Comparison,
     Cost,
+    Finding,
     LatencySample,
     Prediction,
     Recipe,
+    SeedSpread,
     Usage,
     Verdict,
 )
@@ -37,7 +45,22 @@ def scored(folder: RunFolder) -> tuple[tuple[CaseScore, ...], tuple[ArmScore, ..
     kind = Kind(stored.kind)
     predictions = {arm: found for arm, found in folder.predictions().items() if arm in taking_part(folder)}
     case_scores = score_cases(cases, predictions, folder.measurements(), kind=kind, labels=stored.labels)
-    return case_scores, arm_scores(case_scores, cases, rule=folder.rule().rule, kind=kind, labels=stored.labels)
+    out = {one.arm for one in folder.stopped() or ()}
+    # An arm that was stopped has no answer to the cases after that, which is no failure of its.
+    case_scores = tuple(s for s in case_scores if s.arm not in out or s.case_id in predictions[s.arm])
+    rule, seeds = folder.rule().rule, further_seeds(folder)
+    return case_scores, arm_scores(case_scores, cases, rule=rule, kind=kind, labels=stored.labels, seeds=seeds)
+
+
+def further_seeds(folder: RunFolder) -> FurtherSeeds:
+    """Arm -> for each training seed beside the first, case id -> score."""
+    if not folder.has(f"experiments/{SeedsProbe.name}"):
+        return NO_SEEDS
+    found: dict[str, list[dict[str, CaseScore]]] = {}
+    for one in Evidence(folder, SeedsProbe.name).variants:
+        if one.complete:
+            found.setdefault(one.arm, []).append(one.scores)
+    return found
 
 
 def taking_part(folder: RunFolder) -> tuple[str, ...]:
@@ -52,7 +75,16 @@ def compared(
     """All pairs of arms on the rule's metric, or another one."""
     rule = folder.rule().rule
     arms = tuple(arm for arm in taking_part(folder) if any(s.arm == arm for s in case_scores))
-    return compare_arms(case_scores, folder.cases(), rule=rule, metric=metric or rule.metric, arms=arms)
+    stopped = folder.stopped()
+    return compare_arms(
+        case_scores,
+        folder.cases(),
+        rule=rule,
+        metric=metric or rule.metric,
+        arms=arms,
+        seeds=further_seeds(folder),
+        stopped=None if stopped is None else frozenset(one.arm for one in stopped),
+    )
 
 
 def costs(folder: RunFolder) -> tuple[Cost, ...]:
@@ -111,11 +143,63 @@ def finish(folder: RunFolder) -> Verdict:
         rule=rule,
         left_out=folder.left_out(),
         costs=costs(folder),
+        stopped=folder.stopped() or (),
     )
+    found = findings(folder)
+    out = {one.arm for one in verdict.stopped}
+    weighed = standing(folder, case_scores, costs(folder), arms=[a for a in taking_part(folder) if a not in out])
+    verdict = replace(verdict, standing=weighed)
+    verdict = replace(verdict, axes=_axes(folder, case_scores, verdict), **_beside(folder, found))
     verdict = replace(verdict, advice=_advice(folder, verdict, case_scores=case_scores, scores=scores))
+    verdict = replace(verdict, advice=_with_experiments(verdict.advice, found))
     folder.write("scores.json", scores)
+    if found or folder.has("findings.json"):
+        folder.write("findings.json", found)
     folder.write_verdict(verdict)
     return verdict
+
+
+def _axes(folder: RunFolder, case_scores: Sequence[CaseScore], verdict: Verdict) -> tuple[Comparison, ...]:
+    """The recommended arm, else the best, against every other one: first in facts, then in form."""
+    best = verdict.arm or next((score.arm for score in verdict.scores if score.arm != CONTROL), None)
+    facts = FACTS.get(Kind(folder.scenario().kind))
+    if best is None or facts is None:
+        return ()
+    found: list[Comparison] = []
+    for metric in (facts, IN_FORM):
+        if any(metric in score.values for score in case_scores):
+            pairs = compared(folder, case_scores, metric=metric)
+            found += [
+                seen_from(p, best) for p in pairs if best in (p.first, p.second) and CONTROL not in (p.first, p.second)
+            ]
+    return tuple(found)
+
+
+class Beside(TypedDict):
+    """What stands beside the verdict."""
+
+    notes: tuple[str, ...]
+    exploratory: tuple[str, ...]
+    seeds: tuple[SeedSpread, ...]
+
+
+def _beside(folder: RunFolder, found: Sequence[Finding]) -> Beside:
+    """What the experiments say of the verdict, how far it is exploratory, and the tuned arms' spread over seeds."""
+    changed = folder.read("exploratory.json", tuple[str, ...]) if folder.has("exploratory.json") else ()
+    evidence = Evidence(folder, SeedsProbe.name)
+    spreads = (seed_spread(evidence, arm) for arm in taking_part(folder)) if evidence.variants else ()
+    return Beside(
+        notes=tuple(sentence for one in found for sentence in one.bearing),
+        exploratory=changed,
+        seeds=tuple(one for one in spreads if one is not None),
+    )
+
+
+def _with_experiments(relation: AdviceRelation, found: Sequence[Finding]) -> AdviceRelation:
+    """Answers of the questionnaire that experiments contradict, beside those that the comparison does."""
+    said = {one.key for one in relation.contradicted}
+    more = [one for finding in found for one in finding.contradicted if one.key not in said]
+    return replace(relation, contradicted=(*relation.contradicted, *more))
 
 
 def _advice(
@@ -136,7 +220,8 @@ def _advice(
 def unanswered(folder: RunFolder) -> int:
     """Predictions still to be made before a verdict may be drawn."""
     predictions, wanted = folder.predictions(), folder.scenario().eval_cases
-    return sum(wanted - len(predictions.get(arm, {})) for arm in taking_part(folder))
+    stopped = {one.arm: one.after for one in folder.stopped() or ()}
+    return sum(max(0, stopped.get(arm, wanted) - len(predictions.get(arm, {}))) for arm in taking_part(folder))
 
 
 def require_finished(folder: RunFolder) -> None:

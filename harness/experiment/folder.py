@@ -11,6 +11,8 @@ from harness import provenance
 from harness.errors import RunFolderError
 from harness.experiment.options import RunOptions
 from harness.experiment.prepared import Prepared
+from harness.experiment.probes.base import tuned_among
+from harness.experiment.probes.seeds import seeds_wanted
 from harness.generation.cache import CODE_VERSION
 from harness.scenario import Scenario, TuningWish
 from harness.store import RunFolder, RunKey, StoredRule
@@ -39,9 +41,18 @@ def run_key(ready: Prepared, options: RunOptions) -> RunKey:
         parts["held to labels"] = "yes"
     if scenario.tuning != TuningWish():
         parts["tuning"] = _digest(scenario.tuning)
+    if scenario.held_to_schema:
+        parts["held to schema"] = scenario.schema or "inferred"
+    if scenario.repair:
+        parts["repair"] = "yes"
+    seeds = seeds_wanted(scenario, quick=options.quick)
+    if seeds > 1 and tuned_among(ready.places.arms):
+        parts["training seeds"] = str(seeds)
+    if scenario.experiments.stop_early:
+        parts["early stopping"] = "yes"
     if scenario.advice:
         parts["advice"] = scenario.advice.digest
-    return RunKey(_digest(parts), parts, scenario.name, provenance.now())
+    return RunKey(_digest(parts), parts, scenario.name, provenance.now(), str(scenario.folder.resolve()))
 
 
 def _digest(record: object) -> str:

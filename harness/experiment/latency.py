@@ -21,7 +21,14 @@ def timed_request(arm: Arm, recipe: Recipe, case: Case, *, bench: Bench) -> Late
     retrieved = time.perf_counter()
     if request.fixed is not None:
         return LatencySample(case.id, arm.name, time.perf_counter() - start, 0.0, 0, 0)
-    done = bench.start([bench.prompt(case, request)]).answer((0,))[0]
+    prompt, request = bench.fitted(case, request)
+    done = bench.start([prompt]).answer((0,))[0]
+    again = bench.repair_prompt(case, request, done.text)
+    if again:
+        second = bench.start([again]).answer((0,))[0]
+        done = second._replace(
+            tokens_in=done.tokens_in + second.tokens_in, tokens_out=done.tokens_out + second.tokens_out
+        )
     return LatencySample(
         case_id=case.id,
         arm=arm.name,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from harness.metrics.answer import parse_answer
+from harness.metrics.form import FACTS, IN_FORM, in_form, longest_words
 from harness.records import Measurement, Passage, Prediction
 from harness.retrieval.embed import Embedder
 from harness.scenario import Case, Kind
@@ -22,6 +23,8 @@ def measurements(folder: RunFolder, *, embedder: Embedder | None) -> list[Measur
     for arm, made in predictions.items():
         if sources.get(arm) == "documents":
             found += _retrieval(arm, cases, made=made, passages=passages)
+        if kind in FACTS:
+            found += _form(arm, folder, cases, made=made)
         if embedder is not None and kind in (Kind.SHORT_ANSWER, Kind.FREE_TEXT):
             found += _similarity(arm, cases, made=made, embedder=embedder, kind=kind)
     return found
@@ -37,6 +40,15 @@ def _retrieval(
         rank = next((place for place, ids in enumerate(names, start=1) if case.context_id in ids), None)
         yield Measurement(case.id, arm, "hit_at_k", 1.0 if rank else 0.0)
         yield Measurement(case.id, arm, "mrr", 1.0 / rank if rank else 0.0)
+
+
+def _form(arm: str, folder: RunFolder, cases: Sequence[Case], *, made: dict[str, Prediction]) -> Iterator[Measurement]:
+    stored, words = folder.scenario(), longest_words(cases)
+    for case in cases:
+        if case.id in made:
+            text = made[case.id].text
+            good = in_form(text, kind=Kind(stored.kind), labels=stored.labels, keys=stored.keys, words=words)
+            yield Measurement(case.id, arm, IN_FORM, float(good))
 
 
 def _similarity(

@@ -23,6 +23,8 @@ class RunOptions:
     """Reuse answers from earlier runs where everything that determines them is the same."""
     remember: bool = True
     """Keep the verdict, as numbers, in the user's data directory (`harness.experiment.remember`)."""
+    explore: bool = False
+    """Go on although what decides was changed after the first eval prediction; the report says so."""
     command: str = ""
 
 

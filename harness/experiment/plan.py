@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from harness.engines.local import BUDGET_CPU, BUDGET_CPU_QUICK
+from harness.experiment.probes.base import TUNED
 from harness.experiment.setup import Lineup
 from harness.experiment.split import dev_size
 from harness.metrics.registry import metric_named
@@ -51,6 +52,16 @@ class ArmPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class ExperimentPlan:
+    """What one experiment will take, or why it cannot be run."""
+
+    name: str
+    minutes: float
+    what: str
+    cannot: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What will be done and what it can show."""
 
@@ -82,6 +93,7 @@ class Plan:
     inferred: tuple[Inference, ...]
     warnings: tuple[str, ...]
     instruction: str
+    experiments: tuple[ExperimentPlan, ...] = ()
 
 
 def make_plan(
@@ -104,6 +116,7 @@ def make_plan(
     factor = correction(machine_key)
     dev = dev_size(len(scenario.train), quick=quick)
     arms = tuple(_arm_plan(name, scenario, dev=dev, quick=quick, speed=speed, factor=factor) for name in places.arms)
+    experiments = tuple(_experiment_plans(scenario, places.arms, quick=quick, arms=arms))
     detectable, assumption, needed = _power(scenario, pairs=len(places.arms) * (len(places.arms) - 1) // 2)
     return Plan(
         name=scenario.name,
@@ -123,14 +136,34 @@ def make_plan(
         pairs=len(places.arms) * (len(places.arms) - 1) // 2,
         groups=_groups(scenario),
         cases_for_gap=needed,
-        minutes=sum(a.minutes for a in arms) + 0.5,
+        minutes=sum(a.minutes for a in arms) + sum(e.minutes for e in experiments) + 0.5,
         memory_mb=_memory_mb(scenario, places, weights_mb),
         model=model,
         embedder=embedder,
         inferred=scenario.inferred,
         warnings=tuple(str(w) for w in scenario.warnings),
         instruction=scenario.instruction,
+        experiments=experiments,
     )
+
+
+def _experiment_plans(
+    scenario: Scenario, names: tuple[str, ...], *, quick: bool, arms: Sequence[ArmPlan]
+) -> Iterator[ExperimentPlan]:
+    """In units of the arms' own times: a training takes what a tuned arm takes, its answers included."""
+    from harness.experiment.experiments import wanted
+    from harness.experiment.probes.registry import probe
+
+    tuned = [a.minutes for a in arms if a.arm in TUNED]
+    others = [a.minutes for a in arms if a.arm not in (*TUNED, CONTROL)]
+    training = statistics.fmean(tuned) if tuned else 0.0
+    answering = statistics.fmean(others) if others else 0.5
+    for name in wanted(scenario, names, quick=quick):
+        one = probe(name)
+        why = one.missing(scenario, names)
+        effort = one.effort(scenario, names, quick=quick)
+        taken = 0.0 if why else effort.trainings * training + effort.answers * answering
+        yield ExperimentPlan(name, round(taken, 2), effort.what, why or "")
 
 
 def _power(scenario: Scenario, *, pairs: int) -> tuple[float | None, str, int | None]:

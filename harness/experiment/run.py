@@ -16,22 +16,26 @@ from harness.engines.local import Engine, LocalEngine
 from harness.errors import RunFolderError, UserError
 from harness.experiment import remember
 from harness.experiment.again import note_finished, take_over
+from harness.experiment.early import Looker, can_stop, largest_group, saving, shards, without
+from harness.experiment.experiments import pending, run_experiments
 from harness.experiment.finish import finish, unanswered
 from harness.experiment.folder import begin, folder_for, run_key
 from harness.experiment.latency import latency_cases, timed_arm
+from harness.experiment.lock import changes_since_first_look
 from harness.experiment.measure import measurements
 from harness.experiment.options import RunOptions, Silent, Watcher
 from harness.experiment.plan import make_plan, remember_duration
 from harness.experiment.prepared import Prepared
+from harness.experiment.probes.base import Ground
 from harness.experiment.setup import audited, build_bench, embedder_for, lineup
 from harness.experiment.setup_record import write_setup
 from harness.generation.isolation import attempt, said
 from harness.metrics.answer import parse_answer
 from harness.metrics.registry import deciding_metrics, metric_named
 from harness.models.bundled import file_digest
-from harness.records import CONTROL, LeftOut, Recipe, Usage, Verdict
+from harness.records import CONTROL, LeftOut, Recipe, Stopped, Usage, Verdict
 from harness.retrieval.embed import Embedder, SentenceEmbedder
-from harness.scenario import Scenario
+from harness.scenario import Case, Scenario
 from harness.scenario_file.read import read_scenario
 from harness.store import RunFolder
 
@@ -116,8 +120,12 @@ def _run_in_folder(ready: Prepared, *, options: RunOptions, watcher: Watcher) ->
         raise RunFolderError(f"{folder.path} is a file; --out must name a folder, new or of the same run.")
     folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     with folder.locked():
+        changed = changes_since_first_look(ready, folder, options)
         begin(folder, key, ready)
-        if folder.has("verdict.json") and unanswered(folder) == 0:
+        if changed:
+            folder.write("exploratory.json", changed)
+        seen = folder.has("verdict.json") and unanswered(folder) == 0
+        if seen and not pending(folder, ready, options):
             watcher.note(f"Everything is answered already in {folder.path}; the verdict is drawn again from it.")
             return Finished(folder, finish(folder))
         resumed = folder.has("predictions.jsonl")
@@ -127,7 +135,9 @@ def _run_in_folder(ready: Prepared, *, options: RunOptions, watcher: Watcher) ->
                 watcher.note(
                     f"The same run was made before ({other}): its answers are used; --no-cache makes new ones."
                 )
-                return Finished(folder, finish(folder))
+                resumed = True
+                if not pending(folder, ready, options):
+                    return Finished(folder, finish(folder))
         start = time.perf_counter()
         cached = _answer_everything(folder, ready, options=options, watcher=watcher)
         seconds = time.perf_counter() - start
@@ -160,11 +170,12 @@ def _answer_everything(folder: RunFolder, ready: Prepared, *, options: RunOption
         write_setup(folder, bench, ready, options)
         recipes, failed = _prepare_arms(folder, bench, ready.places.arms, watcher)
         folder.write("left_out.json", (*ready.places.left_out, *failed))
-        for recipe in recipes.values():
-            with ready.engine.adapted(_adapter(folder, recipe)):
-                _answer_arm(folder, bench, recipe, watcher=watcher)
+        _answer_arms(folder, bench, recipes, engine=ready.engine, watcher=watcher)
         folder.write_lines("measurements.jsonl", measurements(folder, embedder=ready.embedder))
         _time_arms(folder, bench, recipes, engine=ready.engine, watcher=watcher)
+        out = {one.arm for one in folder.stopped() or ()}
+        open_ = {name: recipe for name, recipe in recipes.items() if name not in out}
+        run_experiments(Ground(folder, bench, ready.engine, open_, options, watcher))
     folder.write("provenance.json", replace(folder.provenance(), peak_memory_mb=round(memory.mb, 1)))
     return bench.cache.hits > 0
 
@@ -210,9 +221,33 @@ def _adapter(folder: RunFolder, recipe: Recipe) -> Path | None:
     return folder.path / recipe.adapter if recipe.adapter else None
 
 
-def _answer_arm(folder: RunFolder, bench: Bench, recipe: Recipe, *, watcher: Watcher) -> None:
-    cases = bench.scenario.cases
-    done = folder.predictions().get(recipe.arm, {})
+def _answer_arms(
+    folder: RunFolder, bench: Bench, recipes: dict[str, Recipe], *, engine: Engine, watcher: Watcher
+) -> None:
+    """Arm by arm; with early stopping shard by shard, arms that can no longer win left out of the next ones."""
+    scenario = bench.scenario
+    early = scenario.experiments.stop_early
+    parts = shards(scenario.cases, seed=scenario.seed) if early else [scenario.cases]
+    arms = tuple(name for name in recipes if can_stop(name))
+    looker = Looker(scenario.rule, scenario.kind, scenario.labels, arms, largest_group(scenario.cases))
+    stopped: dict[str, Stopped] = {}
+    seen: list[Case] = []
+    for number, part in enumerate(parts, start=1):
+        seen += part
+        for recipe in recipes.values():
+            if recipe.arm not in stopped:
+                with engine.adapted(_adapter(folder, recipe)):
+                    _answer_arm(folder, bench, recipe, cases=part, watcher=watcher)
+        if early and number < len(parts):
+            found = looker.look(seen, without(folder.predictions(), stopped), of=len(scenario.cases))
+            stopped |= {one.arm: saving(one, folder.usage()) for one in found}
+    if early:
+        folder.write("stopped.json", tuple(stopped.values()))
+
+
+def _answer_arm(folder: RunFolder, bench: Bench, recipe: Recipe, *, cases: tuple[Case, ...], watcher: Watcher) -> None:
+    wanted = {case.id for case in cases}
+    done = {name for name in folder.predictions().get(recipe.arm, {}) if name in wanted}
     if len(done) == len(cases):
         return
     watcher.stage(f"answer {recipe.arm}")

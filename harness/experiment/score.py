@@ -9,8 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.metrics.answer import parse_answer
 from harness.metrics.base import Metric
@@ -19,6 +22,12 @@ from harness.metrics.registry import metrics_for
 from harness.records import ArmScore, CaseScore, Measurement, Prediction
 from harness.scenario import Case, DecisionRule, Kind
 from harness.stats.paired import Interval, mean_interval, resampled_weights
+from harness.stats.seeds import mean_interval_with_seeds
+
+FurtherSeeds: TypeAlias = Mapping[str, Sequence[Mapping[str, CaseScore]]]
+"""Arm -> for each training seed beside the first, case id -> score."""
+
+NO_SEEDS: FurtherSeeds = MappingProxyType({})
 
 MOST_AGGREGATE_RESAMPLES = 2_000
 """Enough for the interval of a metric that informs and does not decide."""
@@ -85,16 +94,26 @@ def arm_scores(
     rule: DecisionRule,
     kind: Kind,
     labels: Sequence[str] = (),
+    seeds: FurtherSeeds = NO_SEEDS,
 ) -> tuple[ArmScore, ...]:
     """Every arm's mean on every metric of this kind with its interval, metric by metric in the registry's order.
 
-    A metric that was not measured for an arm has no entry. `n` is the number of cases the metric applies to.
+    A metric that was not measured for an arm has no entry. `n` is the number of cases the metric applies to. Where an
+    arm was trained from further seeds, its mean is over them too, and the interval holds what seeds and cases add.
     """
     rows: dict[str, list[CaseScore]] = {}
     for row in case_scores:
         rows.setdefault(row.arm, []).append(row)
     found = (
-        _arm_score(arm, own, metric, cases=cases, rule=rule, labels=labels if kind is Kind.LABELS else ())
+        _arm_score(
+            arm,
+            own,
+            metric,
+            cases=cases,
+            rule=rule,
+            labels=labels if kind is Kind.LABELS else (),
+            more=seeds.get(arm, ()),
+        )
         for metric in metrics_for(kind)
         for arm, own in rows.items()
     )
@@ -117,6 +136,7 @@ def _arm_score(
     cases: Sequence[Case],
     rule: DecisionRule,
     labels: Sequence[str],
+    more: Sequence[Mapping[str, CaseScore]] = (),
 ) -> ArmScore | None:
     by_case = {row.case_id: row for row in own}
     rows = [by_case[case.id] for case in cases if case.id in by_case]
@@ -126,14 +146,43 @@ def _arm_score(
     kept = {row.case_id for row in used}
     its_cases = [case for case in cases if case.id in kept]
     if metric.per_case:
-        interval = _mean(used, metric, cases=its_cases, rule=rule)
+        interval = _mean(used, metric, cases=its_cases, rule=rule, more=more)
     else:
         interval = _aggregate(used, metric, cases=its_cases, rule=rule, labels=labels)
     failed = sum(row.failed for row in used)
     return ArmScore(arm, metric.name, interval.estimate, interval.low, interval.high, len(used), failed)
 
 
-def _mean(rows: Sequence[CaseScore], metric: Metric, *, cases: Sequence[Case], rule: DecisionRule) -> Interval:
+def by_seed(
+    values: Sequence[float], more: Sequence[Mapping[str, CaseScore]], *, metric: str, cases: Sequence[Case]
+) -> NDArray[np.float64]:
+    """(seeds, cases): `values` of the first seed, then of each further seed that has all of these cases."""
+    rows = [list(values)]
+    for seed in more:
+        found = [seed[case.id].values.get(metric) if case.id in seed else None for case in cases]
+        if all(value is not None for value in found):
+            rows.append([float(value or 0.0) for value in found])
+    return np.array(rows, dtype=float)
+
+
+def _mean(
+    rows: Sequence[CaseScore],
+    metric: Metric,
+    *,
+    cases: Sequence[Case],
+    rule: DecisionRule,
+    more: Sequence[Mapping[str, CaseScore]],
+) -> Interval:
+    seeds = by_seed([row.values[metric.name] for row in rows], more, metric=metric.name, cases=cases)
+    if len(seeds) > 1:
+        return mean_interval_with_seeds(
+            seeds,
+            alpha=rule.alpha,
+            right_or_wrong=metric.right_or_wrong,
+            resamples=rule.resamples,
+            seed=rule.seed,
+            clusters=clusters_of(cases),
+        )
     return mean_interval(
         [row.values[metric.name] for row in rows],
         alpha=rule.alpha,

@@ -19,6 +19,7 @@ from harness.generation.prompts import Framing
 from harness.models.base import TextModel
 from harness.models.bundled import cache_folder
 from harness.records import CONTROL, LADDER, Choice, LeftOut
+from harness.retrieval.choose import ChosenRetrieval, choose_retrieval
 from harness.retrieval.embed import Embedder, SentenceEmbedder
 from harness.scenario import Case, Kind, Scenario
 from harness.store import RunFolder
@@ -126,7 +127,7 @@ def build_bench(
     options: RunOptions,
     watcher: Watcher,
 ) -> Bench:
-    """The workbench, its framing chosen on dev by the zero-shot prompt."""
+    """The workbench, its framing chosen on dev by the zero-shot prompt, its retrieval on the training examples."""
     train, dev = split_dev(scenario.train, kind=scenario.kind, seed=scenario.seed, quick=options.quick)
     bench = Bench(
         scenario=scenario,
@@ -142,7 +143,36 @@ def build_bench(
     )
     choice = folder.read("framing.json", Choice) if folder.has("framing.json") else choose_framing(bench)
     folder.write("framing.json", choice)
-    return replace(bench, framing=Framing(choice.chosen), framing_choice=(choice,))
+    bench = replace(bench, framing=Framing(choice.chosen), framing_choice=(choice,))
+    return with_retrieval(bench, folder, lineup(scenario).arms)
+
+
+def with_retrieval(bench: Bench, folder: RunFolder, arms: Sequence[str]) -> Bench:
+    """The bench with its retrieval settled, or as it is where no arm of these searches documents."""
+    scenario = bench.scenario
+    if bench.embedder is None or not scenario.documents or not any(map(_searches_documents, arms)):
+        return bench
+    if folder.has("retrieval.json"):
+        found = folder.read("retrieval.json", ChosenRetrieval)
+    else:
+        bench.notify("choosing retrieval", 0.0)
+        found = choose_retrieval(
+            bench.examples,
+            scenario.documents,
+            embedder=bench.embedder,
+            seed=bench.seed,
+            labels=scenario.labels,
+            quick=bench.quick,
+            cross_encoder=bench.cross_encoder,
+        )
+        folder.write("retrieval.json", found)
+    choices = (found.choice,) if found.choice.n else ()
+    return replace(bench, retrieval=found.settings, retrieval_choice=choices, retrieval_note=found.note)
+
+
+def _searches_documents(name: str) -> bool:
+    needs = arm(name).needs
+    return needs.embedder and (needs.documents or name == "rag")
 
 
 def choose_framing(bench: Bench) -> Choice:

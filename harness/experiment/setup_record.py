@@ -6,6 +6,8 @@ from harness import provenance
 from harness.arms.bench import Bench
 from harness.experiment.options import RunOptions
 from harness.experiment.prepared import Prepared
+from harness.experiment.probes.base import tuned_among
+from harness.experiment.probes.seeds import seeds_wanted
 from harness.models.device import machine
 from harness.records import Provenance, StoredScenario
 from harness.store import RunFolder
@@ -35,6 +37,12 @@ def write_setup(folder: RunFolder, bench: Bench, ready: Prepared, options: RunOp
             removed=scenario.removed,
             quick=options.quick,
             held_to_labels=scenario.held_to_labels,
+            held_to_schema=bench.schema,
+            repair=scenario.repair,
+            seeds=seeds_wanted(scenario, quick=options.quick) if tuned_among(ready.places.arms) else 1,
+            experiments=folder.scenario().experiments if folder.has("scenario.json") else (),
+            stop_early=scenario.experiments.stop_early,
+            criteria=scenario.criteria,
         ),
     )
     if not folder.has("provenance.json"):

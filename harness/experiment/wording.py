@@ -51,7 +51,7 @@ class Reason(StrEnum):
 def sentences_for(verdict: Verdict, reason: Reason, *, rule: DecisionRule) -> tuple[str, ...]:
     """The sentences of a verdict, the plainest first, what would settle it and the failures last."""
     words = _Words(verdict, rule, metric_named(verdict.metric))
-    said = [*_BY_REASON[reason](words), *words.measure(), *words.failures()]
+    said = [*_BY_REASON[reason](words), *_stopped(words), *words.measure(), *words.failures()]
     return tuple(sentence[0].upper() + sentence[1:] for sentence in said)
 
 
@@ -154,11 +154,25 @@ def name_of(arm: str) -> str:
 
 def _winner(words: _Words) -> Iterator[str]:
     best = _arm(words)
-    others = [arm for arm in words.answering if arm != best]
-    yield f"{name_of(best)} is the best choice: it is significantly better than {_all(others)}."
+    out = {one.arm for one in words.verdict.stopped}
+    others = [arm for arm in words.answering if arm != best and arm not in out]
+    if others:
+        yield f"{name_of(best)} is the best choice: it is significantly better than {_all(others)}."
+    else:
+        yield f"{name_of(best)} is the best choice: every other approach was stopped early, shown to be worse."
     yield words.figures([best, *others])
     yield from (_lead(words, best, arm) for arm in others)
     yield from _cheap_lead(words, best, others)
+
+
+def _stopped(words: _Words) -> Iterator[str]:
+    """Arms that did not answer all cases, and why they needed not."""
+    for one in words.verdict.stopped:
+        yield (
+            f"{name_of(one.arm)} was stopped after {one.after} of {one.of} cases: by then it was shown to be worse "
+            f"than {name_of(one.by)} by more than {words.points(words.rule.margin)}, by a test that holds whenever one "
+            "looks."
+        )
 
 
 def _tie(words: _Words) -> Iterator[str]:

@@ -91,8 +91,9 @@ def _near(network: Any) -> bool:
     return float((own - _trial(network, flat=True)).norm() / own.norm()) < TOLERANCE
 
 
-TOLERANCE = 0.05
-"""Relative distance of logits: bf16 makes about 0.01 over 30 layers, a wrong mask or position about 1."""
+TOLERANCE = 0.2
+"""Relative distance of logits: over 30 layers bf16 makes about 0.01 with AMX and 0.05 with AVX-512; a wrong mask or
+position makes about 1."""
 
 
 def _trial(network: Any, *, flat: bool) -> Any:

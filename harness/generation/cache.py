@@ -20,9 +20,17 @@ CODE_VERSION = 2
 
 
 def answer_key(
-    model: ModelDescription, prompt: str, *, adapter_digest: str, max_new_tokens: int, stop: Stop = AT_END
+    model: ModelDescription,
+    prompt: str,
+    *,
+    adapter_digest: str,
+    max_new_tokens: int,
+    stop: Stop = AT_END,
+    temperature: float = 0.0,
+    seed: int = 0,
 ) -> str:
-    """SHA-256 (hex) of what determines a greedy answer: weights, adapter, precision, device, prompt, settings, code."""
+    """SHA-256 (hex) of what determines an answer: weights, adapter, precision, device, prompt, settings, code."""
+    how = f"drawn at {float(temperature)!r} with seed {seed}" if temperature else "greedy"
     parts = [
         model.digest,
         adapter_digest,
@@ -31,8 +39,9 @@ def answer_key(
         model.device,
         prompt,
         max_new_tokens,
-        f"greedy until {stop.name}",
+        f"{how} until {stop.name}",
         CODE_VERSION,
+        *([stop.schema] if stop.schema else []),
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 

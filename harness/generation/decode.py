@@ -1,12 +1,13 @@
-"""Greedy answers from a loaded model: what prompts share is computed once, in one of two ways.
+"""Answers from a loaded model: what prompts share is computed once, in one of two ways.
 
 Flat (`flat.py`): no padding, whole trees of shared beginnings, rows come and go; for networks of plain full attention
 on a processor. Padded (here): batched by length, one prefix that all prompts share; for every other network.
-The tokens are those of plain `generate(do_sample=False)`, up to ties in the last bit of bf16.
+The greedy tokens are those of plain `generate(do_sample=False)`, up to ties in the last bit of bf16.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,8 +17,10 @@ from harness.generation import attention, flat
 from harness.generation.batching import batches_by_length, common_prefix, runs_of
 from harness.generation.flat import IsWhole
 from harness.generation.forest import plant
-from harness.generation.labels import LabelTrie, chosen_tokens
+from harness.generation.held import Held, chosen_tokens, rest_of
+from harness.generation.labels import LabelTrie, LabelWalk
 from harness.generation.lean import lean_layers
+from harness.generation.sampling import Drawn, noise_for
 from harness.models.base import AT_END, Completion, Job, Message, ModelDescription, Stop
 from harness.models.local import LoadedModel
 
@@ -47,9 +50,27 @@ class LocalTextModel:
         """Tokens of a text."""
         return self.loaded.count_tokens(text)
 
-    def start(self, prompts: Sequence[str], *, max_new_tokens: int, stop: Stop = AT_END) -> Job:
-        """Plan the answering of these prompts; nothing is computed yet."""
-        return LocalJob(self.loaded, tuple(prompts), max_new_tokens, stop)
+    def start(
+        self,
+        prompts: Sequence[str],
+        *,
+        max_new_tokens: int,
+        stop: Stop = AT_END,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> Job:
+        """Plan the answering of these prompts; nothing is computed yet.
+
+        Raises:
+            ValueError: answers cannot be held to `stop.schema`, or the temperature is none.
+        """
+        if not 0 <= temperature < math.inf:
+            raise ValueError(f"A temperature is a number of at least 0, not {temperature}.")
+        if stop.schema:
+            from harness.generation.grammar import check_schema
+
+            check_schema(stop.schema)
+        return LocalJob(self.loaded, tuple(prompts), max_new_tokens, stop, temperature=temperature, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -60,6 +81,8 @@ class LocalJob:
     prompts: tuple[str, ...]
     max_new_tokens: int
     stop: Stop = AT_END
+    temperature: float = 0.0
+    seed: int = 0
 
     @cached_property
     def tokens(self) -> list[list[int]]:
@@ -99,13 +122,15 @@ class LocalJob:
             one completion a prompt, in the batch's order.
         """
         with lean_layers(self.loaded.network):
-            found = self._decoded([self.tokens[i][self.prefix :] for i in batch])
+            found = self._decoded([self.tokens[i][self.prefix :] for i in batch], held=self._held(batch))
         return [
             Completion(self._decode(ids), len(self.tokens[i]), len(ids), finish)
             for i, (ids, finish) in zip(batch, found, strict=True)
         ]
 
-    def _decoded(self, suffixes: Sequence[Sequence[int]]) -> list[tuple[list[int], str]]:
+    def _decoded(
+        self, suffixes: Sequence[Sequence[int]], *, held: Sequence[Held] | None = None
+    ) -> list[tuple[list[int], str]]:
         trie = self._trie
         # A label is never cut: an answer held to labels may be as long as the longest of them.
         most = max(self.max_new_tokens, trie.longest) if trie else self.max_new_tokens
@@ -118,7 +143,7 @@ class LocalJob:
                 max_new_tokens=most,
                 stop_ids=self.loaded.stop_ids,
                 is_whole=self._is_whole(),
-                trie=trie,
+                held=held,
             )
         return greedy(
             self.loaded,
@@ -127,14 +152,40 @@ class LocalJob:
             prefix=self.prefix,
             max_new_tokens=most,
             is_whole=self._is_whole(),
-            trie=trie,
+            held=held,
         )
+
+    @cached_property
+    def _end(self) -> int:
+        end: int | None = self.loaded.tokenizer.eos_token_id  # what tuned models were taught to end with
+        return min(self.loaded.stop_ids) if end is None else end
 
     @cached_property
     def _trie(self) -> LabelTrie | None:
         labels = [self.loaded.encode(label) for label in self.stop.labels]
-        end = self.loaded.tokenizer.eos_token_id  # what tuned models were taught to end with
-        return LabelTrie(labels, stop=min(self.loaded.stop_ids) if end is None else end) if labels else None
+        return LabelTrie(labels, stop=self._end) if labels else None
+
+    def _held(self, batch: Sequence[int]) -> list[Held] | None:
+        """Who chooses the tokens of each answer; None where all are free and greedy."""
+        made = [self._drawn(i, self._walk()) for i in batch]
+        held = [one for one in made if one is not None]
+        return held or None
+
+    def _walk(self) -> Held | None:
+        if self._trie:
+            return LabelWalk(self._trie)
+        if not self.stop.schema:
+            return None
+        from harness.generation.grammar import Vocabulary, schema_walk
+
+        stops = (self._end, *sorted(self.loaded.stop_ids - {self._end}))
+        width = self.loaded.network.get_output_embeddings().weight.shape[0]
+        return schema_walk(self.stop.schema, Vocabulary(self.loaded.tokenizer, stops, width))
+
+    def _drawn(self, index: int, held: Held | None) -> Held | None:
+        if not self.temperature:
+            return held
+        return Drawn(self.temperature, noise_for(self.tokens[index], seed=self.seed), held)
 
     def _is_whole(self) -> IsWhole | None:
         test = self.stop.is_whole
@@ -179,16 +230,16 @@ def greedy(
     prefix: int,
     max_new_tokens: int,
     is_whole: IsWhole | None = None,
-    trie: LabelTrie | None = None,
+    held: Sequence[Held] | None = None,
 ) -> list[tuple[list[int], str]]:
-    """Greedy continuation of rows that share a prefix.
+    """Continuation of rows that share a prefix.
 
     Args:
         suffixes: token ids after the prefix, one row each, at least one token.
         cache: one-row cache of the prefix, or None where `prefix` is 0.
         prefix: tokens in the cache.
         is_whole: asked after each token whether the row's answer is whole already.
-        trie: the labels that answers are held to.
+        held: who chooses the tokens, one a row; None: the likeliest are taken.
 
     Returns:
         (new token ids with the stop token, `stop` or `length`) a row.
@@ -197,8 +248,9 @@ def greedy(
 
     with torch.inference_mode():
         state = _Rows(loaded, suffixes, cache=cache, prefix=prefix)
-        for _ in range(max_new_tokens):
-            state.step(is_whole, trie)
+        state.is_whole, state.held = is_whole, held
+        for left in reversed(range(max_new_tokens)):
+            state.step(left)
             if not state.active:
                 break
         return [(ids, "stop" if row in state.done else "length") for row, ids in enumerate(state.found)]
@@ -216,6 +268,8 @@ class _Rows:
         self.loaded, self.found = loaded, [list[int]() for _ in suffixes]
         self.active = list(range(len(suffixes)))
         self.done: set[int] = set()
+        self.is_whole: IsWhole | None = None
+        self.held: Sequence[Held] | None = None
         self.input = torch.tensor([[0] * p + list(s) for p, s in zip(pads, suffixes, strict=True)], device=device)
         offsets = torch.tensor(pads, device=device)[:, None]
         steps = torch.arange(width, device=device)[None, :]
@@ -225,8 +279,8 @@ class _Rows:
         self.positions = (prefix + steps - offsets).clamp(min=0)
         self.cache = expanded(cache, len(suffixes)) if prefix else DynamicCache()
 
-    def step(self, is_whole: IsWhole | None, trie: LabelTrie | None) -> None:
-        """One token more for every active row."""
+    def step(self, left: int) -> None:
+        """One token more for every active row; `left`: tokens that an answer may still have after it."""
         import torch
 
         out = self.loaded.network(
@@ -237,18 +291,23 @@ class _Rows:
             use_cache=True,
             logits_to_keep=1,
         )
-        chosen = chosen_tokens(out.logits[:, -1, :], [self.found[row] for row in self.active], trie)
+        held = [None if row in self.done else self.held[row] for row in self.active] if self.held else None
+        chosen = chosen_tokens(out.logits[:, -1, :], held)
         for row, token in zip(self.active, chosen, strict=True):
             if row not in self.done:
-                self.found[row].append(token)
-                rest = trie.rest(self.found[row]) if trie else ()
-                self.found[row] += rest
-                if rest or token in self.loaded.stop_ids or (is_whole and is_whole(self.found[row])):
-                    self.done.add(row)
+                self._grow(row, token, left)
         self.input = torch.tensor(chosen, device=self.input.device)[:, None]
         self.positions = self.positions[:, -1:] + 1
         self.mask = torch.cat([self.mask, self.mask.new_ones(len(self.active), 1)], dim=1)
         self._drop_finished()
+
+    def _grow(self, row: int, token: int, left: int) -> None:
+        found = self.found[row]
+        found.append(token)
+        rest = rest_of(self.held[row] if self.held else None, room=left)
+        found += rest
+        if rest or token in self.loaded.stop_ids or (self.is_whole and self.is_whole(found)):
+            self.done.add(row)
 
     def _drop_finished(self) -> None:
         import torch

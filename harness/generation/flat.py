@@ -1,4 +1,4 @@
-"""Greedy decoding of many prompts at once: shared beginnings computed once, no padding, rows come and go.
+"""Decoding of many prompts at once: shared beginnings computed once, no padding, rows come and go.
 
 Prompts enter in one flat row (see `attention`); each decoding step then is one token of every active row. Finished rows
 leave and waiting prompts take their places (continuous batching, Yu et al. 2022, Orca).
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from harness.generation.attention import Flat, Known, Packed, merge_part, run
 from harness.generation.forest import plant
-from harness.generation.labels import LabelTrie, chosen_tokens
+from harness.generation.held import Held, chosen_tokens, rest_of
 
 IsWhole = Callable[[list[int]], bool]
 """Whether the tokens so far hold a whole answer."""
@@ -37,6 +37,7 @@ class _Row:
     chain: tuple[Known, ...]
     """Shared runs before its own tokens, beyond what all rows share."""
     found: list[int] = field(default_factory=list)
+    held: Held | None = None
 
 
 @dataclass(slots=True)
@@ -114,16 +115,16 @@ def decode(
     max_new_tokens: int,
     stop_ids: frozenset[int],
     is_whole: IsWhole | None = None,
-    trie: LabelTrie | None = None,
+    held: Sequence[Held] | None = None,
 ) -> list[tuple[list[int], str]]:
-    """Greedy continuation of prompts.
+    """Continuation of prompts.
 
     Args:
         prompts: token ids after the root, at least one each.
         root: what all prompts start with, or None.
         start: tokens in the root.
         is_whole: asked after each token whether the row's answer is whole already.
-        trie: the labels that answers are held to.
+        held: who chooses the tokens, one a prompt; None: the likeliest are taken.
 
     Returns:
         (new token ids with the stop token, `stop` or `length`) a prompt.
@@ -132,7 +133,7 @@ def decode(
 
     with torch.inference_mode():
         state = _Decoding(network, prompts, root=root, start=start, most=max_new_tokens)
-        state.stop_ids, state.is_whole, state.trie = stop_ids, is_whole, trie
+        state.stop_ids, state.is_whole, state.held = stop_ids, is_whole, held
         while state.rows or state.waiting:
             state.turn()
         return [state.done[i] for i in range(len(prompts))]
@@ -152,7 +153,7 @@ class _Decoding:
         self.done: dict[int, tuple[list[int], str]] = {}
         self.stop_ids: frozenset[int] = frozenset()
         self.is_whole: IsWhole | None = None
-        self.trie: LabelTrie | None = None
+        self.held: Sequence[Held] | None = None
 
     def turn(self) -> None:
         """Let new prompts in where there is room, else one token more for every row."""
@@ -207,7 +208,9 @@ class _Decoding:
             segment = forest.segments[place]
             chain = tuple(knowns[a] for a in forest.ancestors(place))
             length = len(segment.tokens)
-            self.rows.append(_Row(entering[segment.prompt or 0], length, segment.start + length, chain))
+            row = _Row(entering[segment.prompt or 0], length, segment.start + length, chain)
+            row.held = self.held[row.prompt] if self.held else None
+            self.rows.append(row)
         self._store_new(plan, leaves, old=old)
         ends = torch.tensor([plan.starts[place + 1] - 1 for place in leaves])
         self._take(hidden[ends], first=old)
@@ -272,14 +275,15 @@ class _Decoding:
         """The next token of the rows from `first` on, from their last hidden states."""
         rows = self.rows[first:]
         logits = self.network.get_output_embeddings()(states)
-        for row, token in zip(rows, chosen_tokens(logits, [row.found for row in rows], self.trie), strict=True):
+        held = [None if row.prompt in self.done else row.held for row in rows] if self.held else None
+        for row, token in zip(rows, chosen_tokens(logits, held), strict=True):
             row.found.append(token)
             if row.prompt not in self.done:
                 self._judge(row)
 
     def _judge(self, row: _Row) -> None:
         """Whether the row's answer is complete with the token that it just got."""
-        rest = self.trie.rest(row.found) if self.trie else ()
+        rest = rest_of(row.held, room=self.most - len(row.found))
         if rest or row.found[-1] in self.stop_ids or (self.is_whole and self.is_whole(row.found)):
             self.done[row.prompt] = ([*row.found, *rest], "stop")
         elif len(row.found) >= self.most:

@@ -8,6 +8,7 @@ arXiv 2307.09702); it is what free greedy decoding gives wherever that gives a l
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -35,17 +36,23 @@ class LabelTrie:
             tokens.append(options[0])
         return () if options else tuple(tokens[len(found) :])
 
-    def choose(self, logits: Any, found: Sequence[int]) -> int:
-        """The likeliest allowed token; `logits` over the whole vocabulary."""
+
+@dataclass(frozen=True, slots=True)
+class LabelWalk:
+    """One answer on its way through the trie (`held.Held`)."""
+
+    trie: LabelTrie
+    found: list[int] = field(default_factory=list)
+
+    def choose(self, scores: Any) -> int:
+        """The likeliest token that goes on to a label."""
         import torch
 
-        options = self.allowed(found)
-        return options[int(logits[torch.tensor(options, device=logits.device)].argmax())]
+        options = self.trie.allowed(self.found)
+        token = options[int(scores[torch.tensor(options)].argmax())]
+        self.found.append(token)
+        return token
 
-
-def chosen_tokens(logits: Any, found: Sequence[Sequence[int]], trie: LabelTrie | None) -> list[int]:
-    """The next token of each row, (rows, vocabulary); `found`: tokens of each row so far."""
-    if trie is None:
-        tokens: list[int] = logits.max(dim=-1).indices.tolist()  # several times faster than argmax
-        return tokens
-    return [trie.choose(row, so_far) if trie.allowed(so_far) else 0 for row, so_far in zip(logits, found, strict=True)]
+    def rest(self) -> tuple[int, ...]:
+        """What is left of the only label that it can be."""
+        return self.trie.rest(self.found)

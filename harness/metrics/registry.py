@@ -64,6 +64,14 @@ _BUILT_IN = (
         "Share of cases whose answer has the reference in it, whatever stands around it: facts, not form.",
     ),
     Metric(
+        "in_form",
+        "In the form asked for",
+        True,
+        _LABELS | _JSON | _SHORT,
+        None,
+        "Share of answers written as asked (a label, a JSON object, a short answer), right or wrong: form, not facts.",
+    ),
+    Metric(
         "embedding_similarity",
         "Embedding similarity",
         False,

@@ -16,6 +16,8 @@ class Stop(NamedTuple):
     """Asked of the text so far; None: only the model ends its answers. Changes nothing that the parser reads."""
     labels: tuple[str, ...] = ()
     """Answers are held to these; empty: they are free."""
+    schema: str = ""
+    """A JSON schema that answers are held to where there are no labels; empty: they are free."""
 
 
 AT_END = Stop("end", None)
@@ -77,7 +79,7 @@ class Job(Protocol):
 
 
 class TextModel(Protocol):
-    """Renders conversations and completes prompts, greedily."""
+    """Renders conversations and completes prompts."""
 
     @property
     def description(self) -> ModelDescription:
@@ -89,5 +91,21 @@ class TextModel(Protocol):
     def count_tokens(self, text: str) -> int:
         """Tokens of a text, without special tokens added."""
 
-    def start(self, prompts: Sequence[str], *, max_new_tokens: int, stop: Stop = AT_END) -> Job:
-        """Plan the answering of these prompts."""
+    def start(
+        self,
+        prompts: Sequence[str],
+        *,
+        max_new_tokens: int,
+        stop: Stop = AT_END,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> Job:
+        """Plan the answering of these prompts.
+
+        Args:
+            temperature: 0: the likeliest token at every step (greedy); above: tokens are drawn.
+            seed: of the draws; with the same one a prompt is answered alike, whatever stands beside it.
+
+        Raises:
+            ValueError: answers cannot be held to `stop.schema`.
+        """

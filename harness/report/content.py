@@ -10,6 +10,8 @@ from harness.report.sections.advice import advice_section
 from harness.report.sections.appendix import appendix_section
 from harness.report.sections.cases import cases_section
 from harness.report.sections.cost import cost_section
+from harness.report.sections.criteria import criteria_section
+from harness.report.sections.experiments import experiments_section
 from harness.report.sections.pairs import form_section, pairs_section
 from harness.report.sections.scores import scores_section
 from harness.report.sections.setup import left_out_section, setup_section
@@ -25,6 +27,8 @@ def build_report(data: ReportData) -> Report:
         scores_section(data),
         pairs_section(data),
         form_section(data),
+        criteria_section(data),
+        experiments_section(data),
         cost_section(data),
         setup_section(data),
         left_out_section(data),

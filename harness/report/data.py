@@ -11,6 +11,7 @@ from harness.records import (
     ArmScore,
     CaseScore,
     Cost,
+    Finding,
     Passage,
     Prediction,
     Provenance,
@@ -37,6 +38,8 @@ class ReportData:
     recipes: tuple[Recipe, ...]
     costs: tuple[Cost, ...]
     provenance: Provenance
+    findings: tuple[Finding, ...] = ()
+    """What the experiments found."""
 
     @cached_property
     def arms(self) -> tuple[str, ...]:

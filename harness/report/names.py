@@ -13,7 +13,51 @@ _ARMS = {
     "rag": "RAG",
     "lora": "LoRA",
     "rag_lora": "RAG + LoRA",
+    "classifier": "Classifier on embeddings",
+    "lora_documents": "LoRA on the documents",
+    "full_tuning": "Full tuning",
     CONTROL: "Constant answer",
+}
+
+_EXPERIMENTS = {
+    "seeds": "Training seeds",
+    "learning_curve": "Learning curve",
+    "facts_change": "Facts change",
+    "harm": "Harm checks",
+    "consistency": "Consistency",
+    "documents_in_weights": "Weights or index",
+    "retrieval": "RAG dissected",
+    "form": "Held to the form",
+    "tuned_embedder": "A tuned embedder",
+    "full_tuning": "Full tuning",
+    "classifier": "A classifier on embeddings",
+    "judge": "A judge",
+}
+
+_QUESTIONS = {
+    "seeds": "How much of a tuned arm's score is luck of the training seed?",
+    "learning_curve": "Would more labels pay?",
+    "facts_change": "What happens when the facts change?",
+    "harm": "What did tuning break, and what is answered that nothing supports?",
+    "consistency": "Is the same request always answered alike?",
+    "documents_in_weights": "Weights or index: can the documents be learned instead of read?",
+    "retrieval": "Where does RAG lose: in retrieval or in generation?",
+    "form": "How much of a lead is form?",
+    "tuned_embedder": "Is it enough to tune what retrieves?",
+    "full_tuning": "Does an adapter leave something on the table?",
+    "classifier": "Is a language model needed at all?",
+    "judge": "What does a second opinion say?",
+}
+
+_MEASURES = {
+    "agreement": "Same answer",
+    "old fact told": "Old fact told",
+    "general ability": "General ability",
+    "declined": "Declined",
+    "leaked": "Wrong, and a training output",
+    "win rate": "Preferred by the judge",
+    "kappa": "Agreement with people (kappa)",
+    "position": "Verdict followed the position",
 }
 
 _IN_SENTENCES = {
@@ -48,6 +92,22 @@ def metric_title(metric: str) -> str:
     """The metric's title."""
     known = _metric(metric)
     return known.title if known else metric
+
+
+def experiment_title(name: str) -> str:
+    """An experiment as a heading."""
+    return _EXPERIMENTS.get(name, name)
+
+
+def experiment_question(name: str) -> str:
+    """What an experiment asks."""
+    return _QUESTIONS.get(name, "")
+
+
+def measure_title(measure: str) -> str:
+    """A measured quantity as a column's title: a metric's, or an experiment's own."""
+    known = _MEASURES.get(measure) or metric_title(measure)
+    return known[0].upper() + known[1:]
 
 
 def metric_explanation(metric: str) -> str:

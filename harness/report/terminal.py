@@ -28,6 +28,8 @@ def show_verdict(console: Console, data: ReportData) -> None:
         verdict.advice_sentence(relation),
         *relation.reasons,
         *advice.contradiction_lines(relation.contradicted),
+        verdict.exploratory_note(data.verdict),
+        *data.verdict.notes,
         verdict.settling(data),
         verdict.QUICK_NOTE if data.scenario.quick else None,
     )

@@ -28,6 +28,12 @@ def chunk_documents(documents: Iterable[Document], *, words: int = WORDS) -> tup
     return tuple(passage for document in documents for passage in _chunk(document, words, taken=taken))
 
 
+def sentences(text: str) -> list[str]:
+    """The sentences of a text; a line's end ends one too."""
+    parts = (part.strip() for line in text.splitlines() for part in _SENTENCE_END.split(line))
+    return [part for part in parts if part]
+
+
 def _chunk(document: Document, words: int, *, taken: set[str]) -> Iterator[Passage]:
     pieces = list(_packed(_units(document.text, words), words))
     for number, text in enumerate(pieces, start=1):

@@ -24,7 +24,10 @@ class VectorIndex:
         """Positions of the k nearest texts of each query, nearest first (fewer where the index is smaller)."""
         if not queries:
             return []
-        vectors = self.embedder.encode(queries, fresh=fresh)
+        return self.nearest(self.embedder.encode(queries, fresh=fresh), k=k)
+
+    def nearest(self, vectors: Vectors, *, k: int) -> list[list[int]]:
+        """The same for queries that are vectors already."""
         found = self.flat.search(np.ascontiguousarray(vectors), min(k, self.size))[1]
         return [[int(i) for i in row if i >= 0] for row in found]
 

@@ -35,6 +35,7 @@ def read_advice(raw: object) -> tuple[StatedAdvice | None, Faults]:
             runner_up=raw.get("runner_up", ""),
             hypothesis=raw["hypothesis"],
             band=raw.get("band", ""),
+            margin_that_pays=raw.get("margin_that_pays"),
             answers=tuple(raw.get("answers", {}).items()),
             sources=tuple(raw.get("sources", {}).items()),
         ),
@@ -43,7 +44,7 @@ def read_advice(raw: object) -> tuple[StatedAdvice | None, Faults]:
 
 
 def _unknown(raw: dict[str, Any]) -> Faults:
-    known = ("date", "approach", "runner_up", *_TEXTS, "answers", "sources")
+    known = ("date", "approach", "runner_up", *_TEXTS, "margin_that_pays", "answers", "sources")
     said = f"known are {', '.join(known)}"
     return [("advice", key, f"unknown setting 'advice.{key}'; {said}") for key in raw if key not in known]
 
@@ -68,6 +69,10 @@ def _wrong(raw: dict[str, Any]) -> Faults:
     for key in _TEXTS:
         if key in raw and not (isinstance(raw[key], str) and raw[key].strip()):
             faults.append(("advice", key, f"'advice.{key}' must be a text in double quotes; got {raw[key]!r}"))
+    gain = raw.get("margin_that_pays", 0.0)
+    if isinstance(gain, bool) or not isinstance(gain, int | float) or not 0 <= gain <= 1:
+        said = f"'advice.margin_that_pays' must be a number between 0 and 1; got {gain!r}"
+        faults.append(("advice", "margin_that_pays", said))
     faults += _wrong_table(raw, "answers", _is_answer, "a text, a whole number, true or false")
     return faults + _wrong_table(raw, "sources", lambda value: isinstance(value, str), "a text")
 

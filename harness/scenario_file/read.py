@@ -9,14 +9,23 @@ from pathlib import Path
 
 from harness.documents import read_documents
 from harness.errors import InputProblems
-from harness.scenario import Document, Inference, Kind, Problem, Scenario
+from harness.scenario import EXPERIMENTS, Document, Experiments, Inference, Kind, Problem, Scenario
 from harness.scenario_file.fit import metric_problem, row_problems
 from harness.scenario_file.infer import KNOWN_METRICS
+from harness.scenario_file.later import LABELS, PARAPHRASES, SCHEMA, Later, read_later
 from harness.scenario_file.limits import draw, draw_stratified
 from harness.scenario_file.place import locate, missing_file
 from harness.scenario_file.rows import Rows, read_rows
 from harness.scenario_file.settle import Settled, settle
-from harness.scenario_file.toml_file import KNOWN_ARMS, Settings, arm_fault, read_settings
+from harness.scenario_file.toml_file import (
+    KNOWN_ARMS,
+    ExperimentSettings,
+    Settings,
+    arm_fault,
+    did_you_mean,
+    line_of,
+    read_settings,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,11 @@ class Overrides:
     """Most eval cases to keep, 1 or more."""
     train_limit: int | None = None
     """Most training rows to keep, 0 or more."""
+    experiments: tuple[str, ...] = ()
+    """Experiments switched on, beside those that `scenario.toml` names."""
+    seeds: int | None = None
+    """Training seeds of every tuned arm."""
+    stop_early: bool = False
 
 
 NO_OVERRIDES = Overrides()
@@ -47,6 +61,7 @@ class _Files:
     eval: Rows
     train: Rows
     documents: tuple[Document, ...]
+    later: Later
     problems: tuple[Problem, ...]
     """All problems of all files: eval, train, documents, settings."""
 
@@ -107,8 +122,21 @@ def read_what_is_readable(
     problems += row_problems(files.eval.cases, settled, name=files.eval_file, settings=settings)
     problems += row_problems(files.train.cases, settled, name=files.train_file, settings=settings)
     problems += metric_problem(settings, settled.kind, toml=files.toml, known_metrics=known_metrics)
+    problems += _margin_problems(settings, toml=files.toml)
     scenario = _scenario(files, settings, settled=settled, warnings=(*problems, *settled.warnings))
     return Reading(_cut(scenario, overrides), tuple(problems))
+
+
+def _margin_problems(settings: Settings, *, toml: Path | None) -> Iterator[Problem]:
+    """A margin that pays has to be worked out first."""
+    known = settings.advice is not None and settings.advice.margin_that_pays is not None
+    if settings.rule.margin == "pays" and not known and toml is not None:
+        said = (
+            'margin = "pays" is the gain that advise works out, and there is none under [advice]: run `advise --data '
+            "DIR --error-cost AMOUNT`, or give a number"
+        )
+        text = toml.read_text(encoding="utf-8", errors="replace")
+        yield Problem("error", said, toml.name, line_of(text, "margin", table="rule"))
 
 
 def _read_files(path: Path, *, known_arms: tuple[str, ...]) -> _Files:
@@ -118,6 +146,7 @@ def _read_files(path: Path, *, known_arms: tuple[str, ...]) -> _Files:
     cases = _read_rows(folder, named.eval or "eval.jsonl", prefix="eval", needed=True)
     train = _read_rows(folder, named.train or "train.jsonl", prefix="train", needed=named.train is not None)
     documents, unread = read_documents(folder, corpus=named.corpus or "")
+    later = read_later(folder, cases.cases)
     return _Files(
         folder=folder,
         toml=toml,
@@ -125,7 +154,8 @@ def _read_files(path: Path, *, known_arms: tuple[str, ...]) -> _Files:
         eval=cases,
         train=train,
         documents=documents,
-        problems=(*cases.problems, *train.problems, *unread, *problems),
+        later=later,
+        problems=(*cases.problems, *train.problems, *unread, *problems, *later.problems),
     )
 
 
@@ -144,6 +174,10 @@ def _errors_first(problems: Iterable[Problem]) -> list[Problem]:
 
 
 def _override_problems(overrides: Overrides, *, known_arms: tuple[str, ...]) -> Iterator[Problem]:
+    for name in overrides.experiments:
+        if name not in EXPERIMENTS:
+            said = f"there is no experiment {name!r}{did_you_mean(name, EXPERIMENTS)}"
+            yield Problem("error", said, "--experiments")
     fault = arm_fault(overrides.arms or (), known_arms=known_arms)
     if fault:
         yield Problem("error", fault, "--arms")
@@ -153,6 +187,7 @@ def _override_problems(overrides: Overrides, *, known_arms: tuple[str, ...]) -> 
         ("--eval-limit", overrides.eval_limit, 1),
         ("--train-limit", overrides.train_limit, 0),
         ("--seed", overrides.seed, 0),
+        ("--seeds", overrides.seeds, 1),
     ):
         if value is not None and value < low:
             yield Problem("error", f"must be a whole number, {low} or more; got {value}", option)
@@ -167,7 +202,15 @@ def _merged(settings: Settings, overrides: Overrides) -> Settings:
         embedder=overrides.embedder or settings.embedder,
         arms=overrides.arms or settings.arms,
         seed=settings.seed if overrides.seed is None else overrides.seed,
+        experiments=_asked_for(settings.experiments, overrides),
     )
+
+
+def _asked_for(said: ExperimentSettings, overrides: Overrides) -> ExperimentSettings:
+    """What the file switches on, and what the command line adds."""
+    on = {name: True for name in overrides.experiments if name in EXPERIMENTS}
+    more = ExperimentSettings(**{name: getattr(said, name) for name in said.__dataclass_fields__} | on)
+    return replace(more, seeds=overrides.seeds or said.seeds, stop_early=overrides.stop_early or said.stop_early)
 
 
 def _scenario(files: _Files, settings: Settings, *, settled: Settled, warnings: tuple[Problem, ...]) -> Scenario:
@@ -185,7 +228,15 @@ def _scenario(files: _Files, settings: Settings, *, settled: Settled, warnings: 
         held_to_labels=settings.held_to_labels and settled.kind is Kind.LABELS,
         arms=settings.arms or (),
         max_new_tokens=settings.max_new_tokens,
+        held_to_schema=settings.held_to_schema and settled.kind is Kind.JSON,
+        schema=files.later.schema,
+        repair=settings.repair,
         tuning=settings.tuning,
+        experiments=_experiments(settings),
+        after=files.later.after,
+        rewordings=files.later.rewordings,
+        human_labels=files.later.human_labels,
+        criteria=settings.criteria,
         seed=settings.seed or 0,
         model=settings.model,
         embedder=settings.embedder,
@@ -199,9 +250,17 @@ def _scenario(files: _Files, settings: Settings, *, settled: Settled, warnings: 
     )
 
 
+def _experiments(settings: Settings) -> Experiments:
+    said = settings.experiments
+    usual = Experiments()
+    return Experiments(said.seeds, said.run, said.cases or usual.cases, said.stop_early, settings.judge)
+
+
 def _digests(files: _Files) -> Iterator[tuple[str, str]]:
     names = [files.eval_file, files.train_file, *dict.fromkeys(document.source for document in files.documents)]
     names += [files.toml.name] if files.toml else []
+    names += [name for name in (PARAPHRASES, LABELS, SCHEMA) if (files.folder / name).is_file()]
+    names += sorted(p.relative_to(files.folder).as_posix() for p in files.folder.glob("after/**/*") if p.is_file())
     for name in names:
         path = files.folder / name
         if path.is_file():

@@ -44,9 +44,14 @@ def settle(settings: Settings, train: Sequence[Case], cases: Sequence[Case]) -> 
 
 def _idle(settings: Settings, kind: Kind) -> tuple[Problem, ...]:
     """A setting that does nothing here."""
-    if not settings.held_to_labels or kind is Kind.LABELS:
-        return ()
-    return (Problem("warning", f"held_to_labels does nothing where answers are {kind.value}, not labels"),)
+    said = []
+    if settings.held_to_labels and kind is not Kind.LABELS:
+        said.append(f"held_to_labels does nothing where answers are {kind.value}, not labels")
+    if settings.held_to_schema and kind is not Kind.JSON:
+        said.append(f"held_to_schema does nothing where answers are {kind.value}, not json")
+    if settings.repair and kind not in (Kind.LABELS, Kind.JSON):
+        said.append(f"repair does nothing where answers are {kind.value}: any text can be read as one")
+    return tuple(Problem("warning", text) for text in said)
 
 
 def _kind(settings: Settings, cases: Sequence[Case]) -> tuple[Kind, tuple[Inference, ...]]:
@@ -99,6 +104,11 @@ def _rule(settings: Settings, kind: Kind, *, outputs: Sequence[str]) -> tuple[De
     if metric is None:
         metric, because = infer_metric(kind, outputs)
         inferred.append(Inference("metric", metric, because, 'metric = "..." under [rule] in scenario.toml'))
+    if margin == "pays":
+        stated = settings.advice
+        margin = MARGINS[kind] if stated is None or stated.margin_that_pays is None else stated.margin_that_pays
+        because = f"the smallest gain that pays within a year, worked out by advise on {stated.date if stated else ''}"
+        inferred.append(Inference("margin", f"{margin:g}", because, "margin = 0.05 under [rule] in scenario.toml"))
     if margin is None:
         margin = MARGINS[kind]
         because = f"the usual smallest difference worth having for {kind}: {margin * 100:g} points"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,13 +15,23 @@ import msgspec
 
 from harness.jsonl import encoding_fault
 from harness.records import CONTROL, LADDER
-from harness.scenario import NO_WISH, Kind, Problem, StatedAdvice, TuningWish
+from harness.scenario import (
+    EXPERIMENTS,
+    NO_JUDGE,
+    NO_WISH,
+    Criteria,
+    JudgeWish,
+    Kind,
+    Problem,
+    StatedAdvice,
+    TuningWish,
+)
 from harness.scenario_file.advice import read_advice
 
 KNOWN_ARMS = (CONTROL, *LADDER)
-_TABLES = ("rule", "files", "tuning")
-RESERVED = ("advice", "experiments")
-"""Tables that are read elsewhere (`scenario_file.advice`) or by later versions."""
+_TABLES = ("rule", "files", "tuning", "experiments", "judge", "criteria")
+RESERVED = ("advice",)
+"""Tables that are read elsewhere (`scenario_file.advice`)."""
 
 Check = Callable[[object], str | None]
 """Says what is wrong with a value (without its name), or None."""
@@ -34,7 +45,8 @@ class RuleSettings:
     """The `[rule]` table."""
 
     metric: str | None = None
-    margin: float | None = None
+    margin: float | str | None = None
+    """A number, or `pays`: the smallest gain that pays, as `advise` worked it out."""
     alpha: float | None = None
     fewest_cases: int | None = None
     target: float | None = None
@@ -51,6 +63,31 @@ class FileSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ExperimentSettings:
+    """The `[experiments]` table: which are on, and how much they may take."""
+
+    seeds: int | None = None
+    cases: int | None = None
+    stop_early: bool = False
+    learning_curve: bool = False
+    facts_change: bool = False
+    harm: bool = False
+    consistency: bool = False
+    documents_in_weights: bool = False
+    retrieval: bool = False
+    form: bool = False
+    tuned_embedder: bool = False
+    full_tuning: bool = False
+    classifier: bool = False
+    judge: bool = False
+
+    @property
+    def run(self) -> tuple[str, ...]:
+        """Names of those that are on."""
+        return tuple(name for name in EXPERIMENTS if getattr(self, name))
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What a `scenario.toml` says; None where it says nothing."""
 
@@ -60,6 +97,8 @@ class Settings:
     labels: tuple[str, ...] | None = None
     keys: tuple[str, ...] | None = None
     held_to_labels: bool = False
+    held_to_schema: bool = False
+    repair: bool = False
     arms: tuple[str, ...] | None = None
     max_new_tokens: int | None = None
     seed: int | None = None
@@ -68,6 +107,9 @@ class Settings:
     rule: RuleSettings = RuleSettings()
     files: FileSettings = FileSettings()
     tuning: TuningWish = NO_WISH
+    experiments: ExperimentSettings = ExperimentSettings()
+    judge: JudgeWish = NO_JUDGE
+    criteria: Criteria | None = None
     advice: StatedAdvice | None = None
 
 
@@ -205,6 +247,8 @@ def _checks(known_arms: tuple[str, ...]) -> Checks:
             "labels": _texts,
             "keys": _texts,
             "held_to_labels": _flag,
+            "held_to_schema": _flag,
+            "repair": _flag,
             "arms": partial(_arms, known_arms=known_arms),
             "max_new_tokens": partial(_whole, low=1),
             "seed": partial(_whole, low=0),
@@ -213,7 +257,7 @@ def _checks(known_arms: tuple[str, ...]) -> Checks:
         },
         "rule": {
             "metric": _text,
-            "margin": partial(_share, what="0.05 is five points"),
+            "margin": _margin,
             "alpha": partial(_share, what="0.05 is the usual one", open_ends=True),
             "fewest_cases": partial(_whole, low=1),
             "target": partial(_share, what="0.8 is 80 points"),
@@ -225,6 +269,14 @@ def _checks(known_arms: tuple[str, ...]) -> Checks:
             "rank": partial(_whole, low=1),
             "learning_rate": partial(_share, what="0.0005 is a usual one", open_ends=True),
         },
+        "experiments": {
+            "seeds": partial(_whole, low=1),
+            "cases": partial(_whole, low=10),
+            "stop_early": _flag,
+            **dict.fromkeys(EXPERIMENTS, _flag),
+        },
+        "judge": {"model": _text, "endpoint": _text, "key_variable": _text},
+        "criteria": dict.fromkeys(("quality", "cost", "latency", "freshness", "risk"), _weight),
     }
 
 
@@ -236,6 +288,19 @@ def _text(value: object) -> str | None:
 
 def _flag(value: object) -> str | None:
     return None if isinstance(value, bool) else f"must be true or false; got {_shown(value)}"
+
+
+def _margin(value: object) -> str | None:
+    if value == "pays":
+        return None
+    fault = _share(value, what="0.05 is five points")
+    return f'{fault}; or write "pays" for the smallest gain that pays' if isinstance(value, str) else fault
+
+
+def _weight(value: object) -> str | None:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
+        return None
+    return f"must be a number, 0 or more (only the proportions count); got {_shown(value)}"
 
 
 def _texts(value: object) -> str | None:

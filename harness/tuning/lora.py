@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,9 @@ from harness.tuning.lean import lean_layers
 from harness.tuning.packing import packed_loss
 
 MICRO_TOKENS = 2_048
+
+WEIGHTS_FILE = "adapter_model.safetensors"
+"""As PEFT names it."""
 
 Progress = Callable[[str, float], None]
 """(what is going on, share done 0..1)"""
@@ -44,6 +47,8 @@ class TuningSettings:
     rows: int = 16
     trial_steps: int = 20
     seed: int = 0
+    full: bool = False
+    """All weights instead of an adapter (`tuning/full.py`); rank and alpha then say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +84,27 @@ def tune(
     settings: TuningSettings,
     out: Path,
     progress: Progress = lambda what, share: None,
+    opened: Opened | None = None,
 ) -> TuningResult:
     """Train an adapter and save it to `out`; the base weights come out untouched.
 
     Without dev rows, the first learning rate and all epochs are used.
+
+    Args:
+        opened: makes what is trained; None: an adapter.
     """
     start = time.perf_counter()
     train = row_set(encode_rows(loaded, examples))
     held = row_set(encode_rows(loaded, dev), prefix=train.prefix) if dev else None
-    with _adapter(loaded, settings) as trainer:
+    with (opened or _adapter)(loaded, settings) as trainer:
         rate, trials = _choose_rate(trainer, train, held, settings=settings, progress=progress)
         losses, best = _train(
             trainer, train, held, settings=replace(settings, learning_rates=(rate,)), progress=progress
         )
-        trainer.model.save_pretrained(out)
+        trainer.save(out)
     return TuningResult(
         folder=out,
-        digest=file_digest(out / "adapter_model.safetensors"),
+        digest=file_digest(out / WEIGHTS_FILE),
         learning_rate=rate,
         epochs=best,
         dev_losses=tuple(losses),
@@ -105,11 +114,10 @@ def tune(
     )
 
 
-class _Trainer:
-    """A model with a fresh adapter and a count of the tokens seen.
+class Trainer:
+    """A model of which some weights learn (those of a fresh adapter), and a count of the tokens seen.
 
-    The adapter computes in the base's precision; the optimizer works on float32 copies, because bf16 swallows
-    small updates.
+    They compute in the base's precision; the optimizer works on float32 copies, because bf16 swallows small updates.
     """
 
     def __init__(self, loaded: LoadedModel, model: Any) -> None:
@@ -119,11 +127,11 @@ class _Trainer:
         self.initial = self.state()
 
     def state(self) -> list[Any]:
-        """A copy of the adapter's weights, float32."""
-        return [master.clone() for master in self.masters]
+        """A copy of the learning weights as they compute."""
+        return [p.detach().clone() for p in self.parameters]
 
     def restore(self, state: Sequence[Any]) -> None:
-        """Set the adapter's weights."""
+        """Set the learning weights, from a copy made at the start or to be used as it is."""
         for master, value in zip(self.masters, state, strict=True):
             master.copy_(value)
         self._publish()
@@ -145,6 +153,10 @@ class _Trainer:
         optimizer.step()
         self._publish()
 
+    def save(self, out: Path) -> None:
+        """Write the learnt weights."""
+        self.model.save_pretrained(out)
+
     def _publish(self) -> None:
         import torch
 
@@ -153,8 +165,12 @@ class _Trainer:
                 parameter.copy_(master)
 
 
+Opened = Callable[[LoadedModel, TuningSettings], AbstractContextManager[Trainer]]
+"""Makes a model's weights ready to learn, and puts the model back as it was."""
+
+
 @contextmanager
-def _adapter(loaded: LoadedModel, settings: TuningSettings) -> Iterator[_Trainer]:
+def _adapter(loaded: LoadedModel, settings: TuningSettings) -> Iterator[Trainer]:
     import torch
     from peft import LoraConfig, get_peft_model
 
@@ -169,14 +185,14 @@ def _adapter(loaded: LoadedModel, settings: TuningSettings) -> Iterator[_Trainer
     model = get_peft_model(loaded.network, config, autocast_adapter_dtype=False)
     try:
         with lean_layers(model):
-            yield _Trainer(loaded, model)
+            yield Trainer(loaded, model)
     finally:
         model.unload()
         loaded.network.requires_grad_(False)
 
 
 def _choose_rate(
-    trainer: _Trainer, train: RowSet, held: RowSet | None, *, settings: TuningSettings, progress: Progress
+    trainer: Trainer, train: RowSet, held: RowSet | None, *, settings: TuningSettings, progress: Progress
 ) -> tuple[float, list[tuple[float, float]]]:
     """Each learning rate for a few steps from the same start; the lowest dev loss wins."""
     rates = settings.learning_rates
@@ -196,7 +212,7 @@ def _choose_rate(
 
 
 def _train(
-    trainer: _Trainer, train: RowSet, held: RowSet | None, *, settings: TuningSettings, progress: Progress
+    trainer: Trainer, train: RowSet, held: RowSet | None, *, settings: TuningSettings, progress: Progress
 ) -> tuple[list[float], int]:
     """The training itself: warm-up, linear decay, stop when an epoch doesn't lower the dev loss."""
     rate = settings.learning_rates[0]
@@ -239,7 +255,7 @@ def _schedule(step: int, total: int) -> float:
     return 1.0 - 0.9 * (step - warm) / max(1, total - warm)
 
 
-def _step(trainer: _Trainer, optimizer: Any, train: RowSet, batch: Sequence[int]) -> None:
+def _step(trainer: Trainer, optimizer: Any, train: RowSet, batch: Sequence[int]) -> None:
     rows = [train.rows[i] for i in batch]
     trainer.tokens += sum(len(train.prefix) + len(r.prompt) + len(r.answer) for r in rows)
     count = sum(len(row.answer) for row in rows)

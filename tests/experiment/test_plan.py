@@ -80,7 +80,9 @@ def test_a_handful_of_cases_still_gets_a_plan(cases):
 def test_the_control_costs_nothing_and_the_total_is_the_sum_and_half_a_minute():
     plan = plan_for(tiny_scenario(cases=50, train=100))
     assert minutes(plan)["dummy"] == 0
-    assert plan.minutes == pytest.approx(sum(minutes(plan).values()) + 0.5)
+    seeds = sum(one.minutes for one in plan.experiments)
+    assert [one.name for one in plan.experiments] == ["seeds"]
+    assert plan.minutes == pytest.approx(sum(minutes(plan).values()) + seeds + 0.5)
 
 
 def test_more_cases_larger_weights_and_thorough_runs_take_longer():

@@ -95,7 +95,7 @@ def test_eval_answers_have_no_part_in_what_is_predicted(scenario, tmp_path):
         for n, line in enumerate((scenario / "eval.jsonl").read_text().splitlines())
     ]
     (scenario / "eval.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    fake_run(scenario, tmp_path / "b")
+    fake_run(scenario, tmp_path / "b", explore=True)
     assert texts(tmp_path / "a") == texts(tmp_path / "b")
 
 

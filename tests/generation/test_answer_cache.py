@@ -29,11 +29,24 @@ def key(**changes):
         {"adapter_digest": "b"},
         {"max_new_tokens": 9},
         {"stop": Stop("line", "\n".__contains__)},
+        {"stop": AT_END._replace(schema="{}")},
+        {"temperature": 0.5},
     ],
     ids=lambda changes: next(iter(changes)),
 )
 def test_everything_that_determines_an_answer_is_in_its_key(changes):
     assert key(**changes) != key()
+
+
+def test_draws_are_kept_by_temperature_and_seed_and_greedy_answers_by_neither():
+    assert key(seed=3) == key(temperature=0.0) == key()
+    drawn = [key(temperature=t, seed=seed) for t in (0.5, 1.0) for seed in (0, 1)]
+    assert len({*drawn, key()}) == 5
+    assert key(temperature=1) == key(temperature=1.0)
+
+
+def test_the_keys_of_greedy_answers_are_those_of_earlier_versions():
+    assert cache.CODE_VERSION != 2 or key() == "ad2bbf878a966d1206121b27adfd1d3f86fdf870a9dc7de215be12b319563d9a"
 
 
 def test_the_version_of_the_code_is_in_the_key(monkeypatch):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from statistics import fmean
 
 from harness.records import (
+    CONTROL,
     AdviceRelation,
     ArmScore,
     CaseScore,
@@ -261,8 +262,18 @@ def _verdict(data: ReportData, kind: VerdictKind, arm: str | None, tied: tuple[s
             (first, second) for i, first in enumerate(scores) for second in scores[i + 1 :] if len(scores) < 8
         )
     ]
+    told = [one for one in scores if one.arm != CONTROL][:2]
+    metrics = ("contains", "in_form") if len(told) == 2 else ()
+    axes = tuple(replace(_comparison(*told, place), metric=metric) for place, metric in enumerate(metrics))
     return replace(
-        data.verdict, kind=kind, arm=arm, tied=tied, scores=tuple(scores), comparisons=tuple(pairs), left_out=()
+        data.verdict,
+        kind=kind,
+        arm=arm,
+        tied=tied,
+        scores=tuple(scores),
+        comparisons=tuple(pairs),
+        left_out=(),
+        axes=axes,
     )
 
 

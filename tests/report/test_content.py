@@ -186,29 +186,35 @@ def test_graded_metrics_have_no_discordant_counts():
     assert [column.title for column in table.columns][-1] == "p, adjusted"
 
 
-def with_contains(gap):
-    """The winner's run, with a lead of `gap` in `contains` beside one of 20 points in exact match."""
+def with_axes(facts, form):
+    """The winner's run, the best arm ahead of RAG by so much in facts and in form (p < 0.001 unless 0)."""
     data = builders.winner()
-    lenient = {"rag_lora": 0.5 + gap, "rag": 0.5}
-    scores = tuple(
-        replace(score, value=lenient[score.arm]) if score.metric == "contains" and score.arm in lenient else score
-        for score in data.scores
+    pair = replace(data.verdict.comparisons[0], first="rag_lora", second="rag", low=-0.1, high=0.3)
+    axes = tuple(
+        replace(pair, metric=metric, difference=gap, p=0.0001 if gap else 1.0, p_adjusted=0.0001 if gap else 1.0)
+        for metric, gap in (("contains", facts), ("in_form", form))
     )
-    return replace(data, scores=scores)
+    return replace(data, verdict=replace(data.verdict, axes=axes))
 
 
 @pytest.mark.parametrize(
-    ("gap", "said"), [(0.2, "one in facts"), (0.07, "partly in facts"), (0.02, "in form"), (-0.1, "in form")]
+    ("facts", "form", "said"),
+    [
+        (0.2, 0.3, "is ahead in facts and form."),
+        (0.2, 0, "is ahead in facts and not told apart in form."),
+        (0, 0.3, "is ahead in form and not told apart in facts. What it wins, it wins by form"),
+        (-0.2, 0.3, "is ahead in form and behind in facts. What it wins, it wins by form"),
+        (0, 0, "is not told apart in facts and form."),
+    ],
 )
-def test_a_lead_that_is_not_in_contains_is_called_one_of_form(gap, said):
-    assert said in form_section(with_contains(gap)).blocks[0].text
+def test_the_report_says_on_which_axis_an_arm_leads(facts, form, said):
+    assert said in form_section(with_axes(facts, form)).blocks[0].text
 
 
-def test_form_or_facts_says_nothing_where_there_is_no_lead_and_is_absent_without_both_metrics():
-    assert "no lead here" in form_section(builders.tie()).blocks[0].text
-    data = builders.winner()
-    only = tuple(score for score in data.scores if score.metric != "contains")
-    assert form_section(replace(data, scores=only)) is None
+def test_facts_or_form_is_absent_without_both_axes():
+    data = with_axes(0.2, 0.3)
+    one = replace(data, verdict=replace(data.verdict, axes=data.verdict.axes[:1]))
+    assert form_section(one) is None
     assert form_section(builders.could_not_compare()) is None
 
 

@@ -2,8 +2,15 @@
 
 import pytest
 
-from harness.scenario import Kind, TuningWish
-from harness.scenario_file.toml_file import FileSettings, RuleSettings, Settings, line_of, read_settings
+from harness.scenario import Criteria, JudgeWish, Kind, TuningWish
+from harness.scenario_file.toml_file import (
+    ExperimentSettings,
+    FileSettings,
+    RuleSettings,
+    Settings,
+    line_of,
+    read_settings,
+)
 
 FULL = """\
 name = "n"
@@ -33,7 +40,14 @@ eval = "e.jsonl"
 train = "t.jsonl"
 corpus = "docs"
 [experiments]
-more = [1]
+seeds = 5
+learning_curve = true
+stop_early = true
+[judge]
+model = "j"
+[criteria]
+quality = 2
+cost = 1
 """
 
 
@@ -62,6 +76,9 @@ def test_every_setting_is_read(tmp_path):
         rule=RuleSettings("accuracy", 0.1, 0.01, 20, 0.8, 2500),
         tuning=TuningWish(2, 8, 0.001),
         files=FileSettings("e.jsonl", "t.jsonl", "docs"),
+        experiments=ExperimentSettings(seeds=5, learning_curve=True, stop_early=True),
+        judge=JudgeWish("j"),
+        criteria=Criteria(quality=2, cost=1),
     )
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from harness.metrics.form import IN_FORM
 from harness.records import Comparison
 from harness.report import numbers
 from harness.report.blocks import Block, Column, Paragraph, Section, Table
 from harness.report.data import ReportData
 from harness.report.names import arm_in_sentence, arm_name, metric_title
 from harness.report.sections.verdict import interval_name
-
-STRICT = ("exact_match", "token_f1")
-"""Metrics that also punish a right fact in the wrong words, most telling first."""
-LENIENT = "contains"
+from harness.report.text import joined
 
 
 def pairs_section(data: ReportData) -> Section:
@@ -38,27 +36,62 @@ def reading(comparison: Comparison, *, alpha: float, margin: float) -> str:
 
 
 def form_section(data: ReportData) -> Section | None:
-    """Whether the lead of the leading pair is there in `contains` too; None where the metrics are not there."""
-    strict = _strict(data)
-    if strict is None or LENIENT not in data.metrics or len(data.real_arms) < 2:
+    """On which axis the best arm leads, facts or form; None where there is no form that could be told."""
+    if len({pair.metric for pair in data.verdict.axes}) < 2:
         return None
-    gaps = _lead(data, strict), _lead(data, LENIENT)
-    if not numbers.is_measured(*gaps):
-        return None
-    blocks: list[Block] = [Paragraph(_form_sentence(data, strict, gaps)), Paragraph(_FORM_NOTE, note=True)]
-    return Section("Form or facts", "form-or-facts", tuple(blocks))
+    blocks: list[Block] = [Paragraph(axis_sentence(data)), _axes_table(data), Paragraph(_FORM_NOTE, note=True)]
+    return Section("Facts or form", "form-or-facts", tuple(blocks))
 
 
 _FORM_NOTE = (
-    "No test was run for this question, so take it as a hint. The second metric can also be too kind: "
-    "a long answer holds more words, and some of them fit by chance."
+    "Facts: whether the right thing is in the answer, however it is written. Form: whether it is written as asked for, "
+    "right or wrong. Both are tested like the rule's own metric (Holm over all pairs of that axis)."
 )
 
 
-def _strict(data: ReportData) -> str | None:
-    """The rule's metric where it is a strict one, else the first strict one that was scored."""
-    wanted = (data.verdict.metric, *STRICT)
-    return next((metric for metric in wanted if metric in STRICT and metric in data.metrics), None)
+def axis_sentence(data: ReportData) -> str:
+    """Against the best of the others: ahead in facts, in form, in both or in neither."""
+    pairs = data.verdict.axes
+    first = pairs[0].first
+    rivals = [arm for arm in data.real_arms if arm != first and any(pair.second == arm for pair in pairs)]
+    rival = rivals[0]
+    axes = {_axis(pair): pair for pair in pairs if pair.second == rival}
+    alpha = data.verdict.alpha
+    ahead = [name for name, pair in axes.items() if pair.p_adjusted < alpha and pair.difference > 0]
+    behind = [name for name, pair in axes.items() if pair.p_adjusted < alpha and pair.difference < 0]
+    told = [f"ahead in {joined(ahead)}"] if ahead else []
+    told += [f"behind in {joined(behind)}"] if behind else []
+    rest = [name for name in axes if name not in (*ahead, *behind)]
+    told += [f"not told apart in {joined(rest)}"] if rest else []
+    text = f"Against {arm_in_sentence(rival)}, the best of the others, {arm_in_sentence(first)} is {joined(told)}."
+    if ahead == ["form"]:
+        return f"{text} What it wins, it wins by form: holding the other arm to the form may be cheaper."
+    return text
+
+
+def _axis(pair: Comparison) -> str:
+    return "form" if pair.metric == IN_FORM else "facts"
+
+
+def _axes_table(data: ReportData) -> Table:
+    columns = (
+        Column("Pair"),
+        Column("Axis"),
+        Column(f"Difference ({interval_name(data)})", number=True),
+        Column("p, adjusted", number=True),
+        Column("Reading"),
+    )
+    rows = tuple(
+        (
+            f"{arm_name(pair.first)} against {arm_name(pair.second)}",
+            f"{_axis(pair)} ({metric_title(pair.metric)})",
+            numbers.difference_interval(pair.difference, pair.low, pair.high),
+            numbers.p_number(pair.p_adjusted),
+            reading(pair, alpha=data.verdict.alpha, margin=data.verdict.margin),
+        )
+        for pair in data.verdict.axes
+    )
+    return Table("The best arm against the others, in facts and in form", columns, rows)
 
 
 def _how_to_read(data: ReportData) -> str:
@@ -99,34 +132,3 @@ def _row(pair: Comparison, data: ReportData, *, counted: bool) -> tuple[str, ...
 def _method(pair: Comparison) -> str:
     groups = f" ({numbers.counted(pair.clusters, 'group')})" if pair.clusters is not None else ""
     return f"{pair.method}{groups}, {numbers.counted(pair.n, 'case')}"
-
-
-def _lead(data: ReportData, metric: str) -> float | None:
-    """Mean of the best arm minus mean of the second best, both by the rule's metric."""
-    scores = [data.score_of.get((arm, metric)) for arm in data.real_arms[:2]]
-    first, second = (score.value if score else None for score in scores)
-    return first - second if first is not None and second is not None else None
-
-
-def _form_sentence(data: ReportData, strict: str, gaps: tuple[float | None, float | None]) -> str:
-    first, second = (arm_in_sentence(arm) for arm in data.real_arms[:2])
-    exact, lenient = (gap or 0.0 for gap in gaps)
-    opening = (
-        f"Best and second best are {first} and {second}. Their difference is {numbers.difference(exact)} in "
-        f"“{metric_title(strict)}”, which asks for the right words and no others, and {numbers.difference(lenient)} in "
-        f"“{metric_title(LENIENT)}”, which asks only whether an accepted answer occurs."
-    )
-    return f"{opening} {_form_reading(exact, lenient, margin=data.verdict.margin)}"
-
-
-def _form_reading(exact: float, lenient: float, *, margin: float) -> str:
-    """A cautious sentence; a lead below the margin in the strict metric is not worth explaining."""
-    if exact < margin:
-        return "There is no lead here that would need explaining."
-    if lenient >= exact / 2:
-        return "Most of the lead is there too, so it seems to be one in facts: more answers hold the right thing."
-    if lenient > exact / 4:
-        return "Part of the lead is there too, so it seems to be partly in facts and partly in form."
-    return (
-        "Little or none of it is left there, so the lead seems to be in form (shorter, cleaner answers), not in facts."
-    )

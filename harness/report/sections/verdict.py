@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.records import AdviceRelation, Verdict, VerdictKind
 from harness.report import numbers
-from harness.report.blocks import Block, Fact, Facts, Paragraph, Section
+from harness.report.blocks import Block, Bullets, Fact, Facts, Paragraph, Section, Subheading
 from harness.report.data import ReportData
 from harness.report.names import approach_in_sentence, arm_in_sentence, arm_name, is_share, metric_title
 from harness.report.text import joined
@@ -23,6 +23,10 @@ QUICK_NOTE = (
 
 def headline(verdict: Verdict) -> str:
     """The verdict in a few words."""
+    return f"{_headline(verdict)} (exploratory)" if verdict.exploratory else _headline(verdict)
+
+
+def _headline(verdict: Verdict) -> str:
     if verdict.kind is VerdictKind.WINNER and verdict.arm:
         return f"{arm_name(verdict.arm)} wins"
     if verdict.kind is VerdictKind.TIE:
@@ -64,10 +68,23 @@ def advice_sentence(relation: AdviceRelation) -> str | None:
 def verdict_section(data: ReportData) -> Section:
     """The section that the report opens with; its title is the headline."""
     words = [Paragraph(sentence) for sentence in data.verdict.sentences]
-    further = [settling(data), QUICK_NOTE if data.scenario.quick else None]
+    further = [exploratory_note(data.verdict), settling(data), QUICK_NOTE if data.scenario.quick else None]
     blocks: list[Block] = [*words, Facts(key_facts(data), key=True)]
     blocks += [Paragraph(sentence) for sentence in further if sentence]
+    if data.verdict.notes:
+        blocks += [Subheading("What the experiments add"), Bullets(data.verdict.notes)]
     return Section(headline(data.verdict), "verdict", tuple(blocks))
+
+
+def exploratory_note(verdict: Verdict) -> str | None:
+    """That the verdict is no confirmation, and why; None where nothing was changed after the first look."""
+    if not verdict.exploratory:
+        return None
+    changed = "; ".join(verdict.exploratory)
+    return (
+        f"Exploratory: what decides was changed after answers to these cases had been seen ({changed}). Confirm it on "
+        "new cases before anybody relies on it."
+    )
 
 
 def _tied(data: ReportData) -> str:

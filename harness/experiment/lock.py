@@ -1,0 +1,110 @@
+"""The lock on what decides: metric, margin, alpha and cases stand from the first eval prediction on.
+
+A rule that is changed after answers were seen can be bent to the answer that one would like. So a run looks for earlier
+runs on the same cases (in the same runs folder, and those of the same scenario folder that this machine knows of); the
+earliest that was not exploratory fixed the rule. What differs is named and refused, unless the run is declared
+exploratory, and then its report says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.errors import RunFolderError, UserError
+from harness.experiment.again import known_runs
+from harness.experiment.options import RunOptions
+from harness.experiment.prepared import Prepared
+from harness.scenario import Case, DecisionRule, Scenario
+from harness.store import RunFolder
+
+FIELDS = ("metric", "margin", "alpha", "fewest_cases", "target")
+SHARED = 0.5
+"""Runs that share at least this part of the smaller set of cases are runs on the same cases."""
+
+
+class RuleChanged(UserError):
+    """What decides was changed after the first eval prediction."""
+
+
+def changes_since_first_look(ready: Prepared, folder: RunFolder, options: RunOptions) -> tuple[str, ...]:
+    """What was changed since answers to these cases were first made; nothing where this is the first look.
+
+    Raises:
+        RuleChanged: something was changed and the run is not declared exploratory.
+    """
+    earlier = _first(ready, folder, options)
+    if earlier is None:
+        return ()
+    cut = options.overrides.eval_limit is not None
+    changes = (*_rule_changes(earlier, ready.scenario.rule), *_case_changes(earlier, ready.scenario, cut=cut))
+    if changes and not options.explore:
+        raise RuleChanged(
+            f"What decides was changed after answers to these eval cases had been made (in {earlier.path}): "
+            f"{'; '.join(changes)}. Put it back, or run with --explore: the report will then say that its verdict is "
+            "exploratory. New eval cases that nobody has seen start afresh."
+        )
+    return changes
+
+
+def _first(ready: Prepared, folder: RunFolder, options: RunOptions) -> RunFolder | None:
+    found = []
+    for path in _candidates(ready, options):
+        other = RunFolder(path)
+        with contextlib.suppress(RunFolderError, OSError):  # a damaged run has fixed nothing
+            if path.resolve() == folder.path.resolve() or other.has("exploratory.json"):
+                continue
+            if other.has("predictions.jsonl") and _same_cases(other.cases(), ready.scenario.cases):
+                found.append((other.key().created, str(path), other))
+    return min(found)[2] if found else None
+
+
+def _candidates(ready: Prepared, options: RunOptions) -> Iterator[Path]:
+    here = options.out.parent if options.out is not None else options.runs_folder
+    seen = [file.parent for file in sorted(here.glob("*/run.json"))] if here.is_dir() else []
+    yield from seen
+    place = str(ready.scenario.folder.resolve())
+    for path in known_runs():
+        with contextlib.suppress(RunFolderError, OSError):
+            if path not in seen and (path / "run.json").is_file() and RunFolder(path).key().place == place:
+                yield path
+
+
+def _same_cases(old: tuple[Case, ...], new: tuple[Case, ...]) -> bool:
+    first, second = ({(c.id, c.input) for c in cases} for cases in (old, new))
+    return len(first & second) >= SHARED * max(1, min(len(first), len(second)))
+
+
+def _rule_changes(earlier: RunFolder, rule: DecisionRule) -> Iterator[str]:
+    old = earlier.rule().rule
+    for name in FIELDS:
+        was, now = getattr(old, name), getattr(rule, name)
+        if was != now:
+            yield f"{name.replace('_', ' ')} was {_shown(was)}, now it is {_shown(now)}"
+
+
+def _case_changes(earlier: RunFolder, scenario: Scenario, *, cut: bool) -> Iterator[str]:
+    old, new = {c.id: c for c in earlier.cases()}, {c.id: c for c in scenario.cases}
+    other = [name for name, case in new.items() if name in old and _content(old[name]) != _content(case)]
+    if other:
+        yield f"{_counted(other)} changed ({_some(other)})"
+    gone = [] if cut else [name for name in old if name not in new]
+    if gone:
+        yield f"{_counted(gone)} taken out ({_some(gone)})"
+
+
+def _content(case: Case) -> tuple[str, tuple[str, ...]]:
+    return case.input, case.accepted
+
+
+def _counted(names: list[str]) -> str:
+    return f"{len(names)} eval case{' was' if len(names) == 1 else 's were'}"
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def _shown(value: object) -> str:
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,151 @@
+"""Consistency: is the same request answered alike in other words, other casing and spacing, and when sampled?
+
+Puts the questionnaire's `consistency` answer on trial. A pair of answers agrees where the parser reads the same answer
+out of both; so agreement says nothing of being right, and the constant answer would have all of it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from harness.experiment.probes.base import Effort, Ground, Variant, share_of_cases
+from harness.experiment.probes.read import Answered, Evidence
+from harness.experiment.wording import name_of, share
+from harness.metrics.labels import fold
+from harness.records import CONTROL, Contradiction, Finding, Reading
+from harness.scenario import Case, Scenario
+
+TEMPERATURE, DRAWS = 0.7, 3
+"""Repeated sampling: a usual temperature of chat products, three draws."""
+STRICT = 0.9
+"""Agreement that a machine reading the answers needs at least: one in ten answers changes with the wording."""
+
+SAME = "same answer"
+CASING, SPACING, PARAPHRASE, SAMPLED = "other casing", "other spacing", "paraphrase", "sampled"
+
+
+class ConsistencyProbe:
+    """Every arm answers the same cases again under harmless changes."""
+
+    name = "consistency"
+    question = "Is the same request always answered alike?"
+
+    def missing(self, scenario: Scenario, arms: tuple[str, ...]) -> str | None:
+        """Can always be run."""
+        return None
+
+    def effort(self, scenario: Scenario, arms: tuple[str, ...], *, quick: bool) -> Effort:
+        """Five or six sets of answers an arm."""
+        sets = 2 + DRAWS + (1 if scenario.rewordings else 0)
+        answers = sets * (len(arms) - 1) * share_of_cases(scenario, quick=quick)
+        return Effort(0.0, answers, "casing, spacing, paraphrases and sampling at temperature 0.7")
+
+    def variants(self, ground: Ground) -> Iterator[Variant]:
+        """Arm by arm, so that adapters are merged in turn."""
+        reworded = {r.case_id: r.input for r in ground.scenario.rewordings}
+        cases = ground.cases
+        said = tuple(replace(c, input=reworded[c.id]) for c in ground.scenario.cases if c.id in reworded)
+        for arm in ground.arms:
+            yield ground.as_run(arm, CASING, cases=tuple(replace(c, input=_cased(c.input)) for c in cases))
+            yield ground.as_run(arm, SPACING, cases=tuple(_spaced(c) for c in cases))
+            if said:
+                yield ground.as_run(arm, PARAPHRASE, cases=said)
+            for draw in range(1, DRAWS + 1):
+                hot = replace(ground.bench, temperature=TEMPERATURE, sampling_seed=draw)
+                yield ground.as_run(arm, f"{SAMPLED} {draw}", cases=cases, bench=hot)
+
+    def finding(self, evidence: Evidence) -> Finding:
+        """Agreement by arm and change, and what that says of the answer `consistency`."""
+        readings = [r for arm in evidence.main if arm != CONTROL for r in _readings(evidence, arm)]
+        words = tuple(_sentence(arm, readings) for arm in dict.fromkeys(r.arm for r in readings))
+        contradicted = tuple(_contradicted(evidence, readings))
+        bearing = tuple(one.found for one in contradicted)
+        return Finding(
+            self.name,
+            (*words, *evidence.failures()),
+            tuple(readings),
+            evidence.seconds,
+            bearing=bearing,
+            contradicted=contradicted,
+        )
+
+
+def _cased(text: str) -> str:
+    """In lower case; where that changes nothing, in capitals."""
+    return text.lower() if text != text.lower() else text.upper()
+
+
+def _spaced(case: Case) -> Case:
+    """Some blanks doubled, one at each end; line breaks stay."""
+    rng = random.Random(case.id)
+    words = case.input.split(" ")
+    joined = "".join(word + ("  " if rng.random() < 0.25 else " ") for word in words).rstrip(" ")
+    return replace(case, input=f" {joined} ")
+
+
+def _readings(evidence: Evidence, arm: str) -> Iterator[Reading]:
+    main = evidence.main[arm]
+    for condition in (CASING, SPACING, PARAPHRASE):
+        found = evidence.of(condition).get(arm)
+        if found is not None:
+            yield _reading(evidence, arm, condition, _agreeing(evidence, main, found))
+    draws = [v for v in evidence.variants if v.arm == arm and v.condition.startswith(SAMPLED) and v.complete]
+    if len(draws) > 1:
+        values = [_agreeing(evidence, a, b) for n, a in enumerate(draws) for b in draws[n + 1 :]]
+        together = {name: sum(v[name] for v in values) / len(values) for name in values[0]}
+        yield _reading(evidence, arm, f"{SAMPLED} at {TEMPERATURE:g}", together, right_or_wrong=False)
+
+
+def _agreeing(evidence: Evidence, first: Answered, second: Answered) -> dict[str, float]:
+    """Case id -> whether both answers are the same, 0 where one failed."""
+    found = {}
+    for name, row in second.scores.items():
+        other = first.scores.get(name)
+        if other is not None:
+            alike = fold(row.answer) == fold(other.answer)
+            found[name] = float(alike and not row.failed and not other.failed)
+    return found
+
+
+def _reading(
+    evidence: Evidence, arm: str, condition: str, values: dict[str, float], *, right_or_wrong: bool = True
+) -> Reading:
+    found = evidence.mean(values, right_or_wrong=right_or_wrong)
+    return Reading(arm, "as run", f"{SAME}, {condition}", found.estimate, found.low, found.high, n=len(values))
+
+
+def _sentence(arm: str, readings: Sequence[Reading]) -> str:
+    own = [r for r in readings if r.arm == arm]
+    shown = ", ".join(f"{share(r.value)} ({_change(r)})" for r in own)
+    text = f"{name_of(arm)} gives the same answer in {shown}."
+    return text[0].upper() + text[1:]
+
+
+def _change(reading: Reading) -> str:
+    return reading.measure.removeprefix(f"{SAME}, ")
+
+
+def _contradicted(evidence: Evidence, readings: Sequence[Reading]) -> Iterator[Contradiction]:
+    """`strict` where the recommended arm's agreement is shown to be below nine in ten; casing and paraphrases count."""
+    advice = evidence.folder.advice()
+    answers = dict(advice.answers) if advice else {}
+    if not advice or answers.get("consistency") != "strict":
+        return
+    best = max(evidence.main, key=lambda arm: _quality(evidence, arm) if arm != CONTROL else -1.0)
+    low = [r for r in readings if r.arm == best and _change(r) in (CASING, PARAPHRASE) and (r.high or 1.0) < STRICT]
+    if low:
+        worst = min(low, key=lambda r: r.value)
+        yield Contradiction(
+            "consistency",
+            "strict",
+            dict(advice.sources).get("consistency", ""),
+            f"{name_of(best)}, the best arm, gives the same answer in {share(worst.value)} of cases under "
+            f"{_change(worst)}; a machine that reads the answers needs {share(STRICT)} or more.",
+        )
+
+
+def _quality(evidence: Evidence, arm: str) -> float:
+    values = evidence.main[arm].values(evidence.metric)
+    return sum(values.values()) / max(1, len(values))

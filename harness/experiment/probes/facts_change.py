@@ -1,0 +1,202 @@
+"""Facts change: `after/` holds changed documents, and the questions whose answers changed with them.
+
+Nothing is trained anew at first: arms that read documents get a new index, all others stay as they are. Each arm's
+answers are scored on the new facts and on the old ones. Then, where `after/train.jsonl` has pairs of the changed
+facts, tuned arms are trained again with them, so that the cost of staying up to date is measured on both sides. This
+puts the questionnaire's `fact_change_rate` on trial.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from harness.arms.bench import Bench
+from harness.arms.registry import arm as arm_named
+from harness.experiment.probes.base import Effort, Ground, Variant, tuned_among
+from harness.experiment.probes.read import Answered, Evidence
+from harness.experiment.probes.words import gap, minutes, score
+from harness.experiment.wording import name_of
+from harness.metrics.registry import metric_named
+from harness.records import CONTROL, Contradiction, Finding, Reading, Usage
+from harness.scenario import After, Case, Document, Scenario
+from harness.store import RunFolder
+
+STALE, INDEXED, RETRAINED = "nothing updated", "index made anew", "trained anew"
+READERS = ("rag", "rag_lora")
+OFTEN = ("weekly", "daily", "realtime")
+
+
+class FactsChangeProbe:
+    """Questions whose answers changed, before and after an update."""
+
+    name = "facts_change"
+    question = "What happens when the facts change?"
+
+    def missing(self, scenario: Scenario, arms: tuple[str, ...]) -> str | None:
+        """Needs `after/`."""
+        if scenario.after is None:
+            return "there is no folder after/ with changed documents and an eval.jsonl of the questions concerned"
+        return None
+
+    def effort(self, scenario: Scenario, arms: tuple[str, ...], *, quick: bool) -> Effort:
+        """One set of the changed questions an arm, two for readers; a training where pairs are given."""
+        after = scenario.after
+        part = len(after.cases) / max(1, len(scenario.cases)) if after else 0.0
+        tuned = len(tuned_among(arms)) if after and after.train else 0
+        return Effort(tuned, part * (len(arms) + 2 + tuned), "changed facts, before and after bringing arms up to date")
+
+    def variants(self, ground: Ground) -> Iterator[Variant]:
+        """Every arm untouched; readers with a new index; tuned arms trained anew with the pairs given."""
+        after = ground.scenario.after
+        if after is None:
+            return
+        fresh = updated(ground.bench, after)
+        for arm in ground.arms:
+            yield ground.as_run(arm, STALE, cases=after.cases)
+        readers = [arm for arm in ground.arms if arm in READERS]
+        if readers:
+            _timed_index(ground, fresh)
+        for arm in readers:
+            yield ground.as_run(arm, INDEXED, cases=after.cases, bench=fresh)
+        if after.train:
+            more = replace(fresh, train=with_changed(fresh.train, after))
+            for arm in ground.tuned:
+                seed = ground.scenario.seed
+                yield Variant(arm, RETRAINED, arm_named(arm), after.cases, more, seed=seed)
+
+    def finding(self, evidence: Evidence) -> Finding:
+        """New facts right, old facts still told, and the minutes of each update."""
+        readings: list[Reading] = []
+        for one in (v for v in evidence.variants if v.complete):
+            readings += [evidence.reading(one), *_stale(evidence, one)]
+        said = tuple(_sentences(evidence))
+        contradicted = tuple(_contradicted(evidence))
+        return Finding(
+            self.name,
+            (*said, *evidence.failures()),
+            tuple(readings),
+            evidence.seconds,
+            bearing=said[:1],
+            contradicted=contradicted,
+        )
+
+
+def updated(bench: Bench, after: After) -> Bench:
+    """The bench with the documents as they are afterwards."""
+    return replace(bench, scenario=replace(bench.scenario, documents=merged(bench.scenario.documents, after)))
+
+
+def merged(documents: tuple[Document, ...], after: After) -> tuple[Document, ...]:
+    """Changed documents in the place of the old ones, new ones at the end."""
+    new = {document.id: document for document in after.documents}
+    kept = tuple(new.pop(document.id, document) for document in documents)
+    return (*kept, *new.values())
+
+
+def with_changed(train: tuple[Case, ...], after: After) -> tuple[Case, ...]:
+    """The training examples and the changed pairs; an example of the same input is replaced."""
+    changed = {case.input for case in after.train}
+    return (*(case for case in train if case.input not in changed), *after.train)
+
+
+def _timed_index(ground: Ground, fresh: Bench) -> None:
+    """How long a new index takes, embeddings included and none from a cache."""
+    if ground.bench.embedder is None:
+        return
+    start = time.perf_counter()
+    texts = [f"{p.title}\n{p.text}" if p.title else p.text for p in fresh.passages]
+    ground.bench.embedder.encode(texts, fresh=True)
+    seconds = time.perf_counter() - start
+    home = RunFolder(ground.folder.path / "experiments" / FactsChangeProbe.name)
+    home.path.mkdir(parents=True, exist_ok=True)
+    home.write_lines("usage.jsonl", [Usage("rag", "index", seconds, 0.0)])
+
+
+def _old_answers(evidence: Evidence, one: Answered) -> dict[str, Case]:
+    """Case id -> the case with its old answer, where that is known."""
+    old = evidence.cases
+    return {
+        c.id: replace(c, output=old[c.id].output, references=old[c.id].references) for c in one.cases if c.id in old
+    }
+
+
+def _lenient(evidence: Evidence) -> str:
+    """`contains` where it is defined: an old fact told in a long sentence is told all the same."""
+    return "contains" if evidence.kind in metric_named("contains").kinds else evidence.metric
+
+
+def _stale(evidence: Evidence, one: Answered) -> Iterator[Reading]:
+    """How often the old fact is told."""
+    old = _old_answers(evidence, one)
+    if not old:
+        return
+    before = replace(one, cases=tuple(old.values()))
+    metric = _lenient(evidence)
+    share = metric_named(metric).right_or_wrong
+    found = evidence.mean(before.values(metric), right_or_wrong=share)
+    yield Reading(
+        one.arm,
+        one.condition,
+        "old fact told",
+        found.estimate,
+        found.low,
+        found.high,
+        n=len(old),
+        unit="share" if share else "points",
+    )
+
+
+def _sentences(evidence: Evidence) -> Iterator[str]:
+    stale, indexed, again = (evidence.of(condition) for condition in (STALE, INDEXED, RETRAINED))
+    usage = RunFolder(evidence.home.path).usage()
+    index_seconds = next((u.seconds for u in usage if u.stage == "index"), None)
+    main = {arm: run for arm, run in evidence.main.items() if arm in stale and arm != CONTROL}
+    metric = _lenient(evidence)
+    best = {}
+    for arm in main:
+        options = [found[arm] for found in (indexed, again, stale) if arm in found]
+        best[arm] = max(options, key=lambda run: _mean(run.values(metric)))
+    if best:
+        first = max(best, key=lambda arm: _mean(best[arm].values(metric)))
+        share = metric_named(metric).right_or_wrong
+        shown = [
+            f"{name_of(a)} {score(_mean(r.values(metric)), is_share=share)} ({r.condition})" for a, r in best.items()
+        ]
+        yield f"On the changed facts, each arm as up to date as it could be made: {'; '.join(shown)}." if first else ""
+    for arm, run in indexed.items():
+        gained = evidence.difference(run.values(metric), stale[arm].values(metric)) if arm in stale else None
+        if gained is not None and index_seconds is not None:
+            yield (f"{name_of(arm)}: a new index took {minutes(index_seconds)} and brought {gap(gained)} on them.")
+    for arm, run in again.items():
+        gained = evidence.difference(run.values(metric), stale[arm].values(metric)) if arm in stale else None
+        if gained is not None:
+            spent = minutes(run.seconds_of("prepare"))
+            yield (
+                f"{name_of(arm)}: training anew took {spent}, needs labelled pairs of the changed facts, and brought "
+                f"{gap(gained)}."
+            )
+
+
+def _mean(values: Mapping[str, float]) -> float:
+    return sum(values.values()) / max(1, len(values))
+
+
+def _contradicted(evidence: Evidence) -> Iterator[Contradiction]:
+    """`static` or `yearly` where documents changed under the run's own questions cannot be judged here; what can be
+    judged: facts that change often while the advised arm could not be brought up to date."""
+    advice = evidence.folder.advice()
+    answers = dict(advice.answers) if advice else {}
+    if not advice or answers.get("fact_change_rate") in (None, *OFTEN):
+        return
+    changed = next((len(v.cases) for v in evidence.variants if v.complete), 0)
+    part = changed / max(1, len(evidence.cases))
+    if answers.get("fact_change_rate") == "static" and part >= 0.1:
+        yield Contradiction(
+            "fact_change_rate",
+            "static",
+            dict(advice.sources).get("fact_change_rate", ""),
+            f"The folder after/ changes the answers of {changed} of {len(evidence.cases)} eval questions; facts that "
+            "change are not static.",
+        )

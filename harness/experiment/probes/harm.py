@@ -1,0 +1,243 @@
+"""Harm checks: what tuning may have broken.
+
+Forgetting: a small probe of general ability (`general.jsonl`: instructions, arithmetic, everyday facts), before and
+after. Overfitting: score on training examples against score on eval. Refusal: questions whose document was taken away;
+an arm that reads should rather say that it does not know. Leaking: answers that repeat an output of the training set
+which is wrong for the case (Carlini et al. 2021, arXiv 2012.07805, on what models give back of their training data).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib.resources import files
+
+from harness.arms.base import Needs, Request
+from harness.arms.bench import Bench
+from harness.experiment.probes.base import Effort, Ground, Variant, share_of_cases, tuned_among
+from harness.experiment.probes.read import Answered, Evidence
+from harness.experiment.probes.retrieval import SuppliedArm
+from harness.experiment.probes.words import gap, score
+from harness.experiment.wording import name_of, share
+from harness.metrics.labels import fold
+from harness.records import CONTROL, Finding, Reading, Recipe
+from harness.scenario import Case, Kind, Scenario
+from harness.stats.paired import Interval
+from harness.store import RunFolder
+
+GENERAL, TRAINED, UNANSWERABLE = "general ability", "on its own training examples", "document taken away"
+TRAIN_CASES = 60
+READERS = ("rag", "rag_lora")
+BASE = "untuned model"
+GENERAL_INSTRUCTION = "You are a helpful assistant. Answer briefly."
+
+REFUSALS = re.compile(
+    r"\b(?:do(?:es)? not|don't|doesn't|did not|cannot|can't|could not|couldn't|is not|isn't|are not|no)\b[^.]{0,40}"
+    r"\b(?:know|say|said|mention|mentioned|contain|provide|provided|find|found|answer|information|available|stated|given"
+    r"|specified|enough)\b|\b(?:unknown|unclear|not sure|unanswerable|no answer|n/a)\b",
+    re.IGNORECASE,
+)
+"""Ways of saying that the answer is not there; English."""
+
+
+@dataclass(frozen=True, slots=True)
+class GeneralItem:
+    """One question of the general probe and how its answer is checked."""
+
+    id: str
+    area: str
+    input: str
+    accepted: tuple[str, ...]
+    match: str
+    """`word` (occurs as a whole word), `exact` (is the answer, bar case and a final stop) or `regex`."""
+
+    def right(self, text: str) -> bool:
+        """Whether the answer passes."""
+        answer = text.strip()
+        if self.match == "regex":
+            return re.fullmatch(self.accepted[0], answer) is not None
+        if self.match == "exact":
+            return answer.casefold().rstrip(".") in {a.casefold().rstrip(".") for a in self.accepted}
+        return any(re.search(rf"(?<!\w){re.escape(a)}(?!\w)", answer, re.IGNORECASE) for a in self.accepted)
+
+
+def general_items() -> tuple[GeneralItem, ...]:
+    """The probe, as it is shipped."""
+    text = files("harness.experiment.probes").joinpath("general.jsonl").read_text(encoding="utf-8")
+    rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+    return tuple(GeneralItem(r["id"], r["area"], r["input"], tuple(r["accepted"]), r["match"]) for r in rows)
+
+
+class PlainArm:
+    """The input as it is: no shots, no passages."""
+
+    name = "plain"
+    needs = Needs()
+
+    def prepare(self, bench: Bench) -> Recipe:
+        """Nothing."""
+        return Recipe(self.name)
+
+    def requests(self, recipe: Recipe, cases: Sequence[Case], *, bench: Bench, fresh: bool = False) -> list[Request]:
+        """Empty requests."""
+        return [Request() for _ in cases]
+
+
+class HarmProbe:
+    """Tuned arms before and after; reading arms without the right document."""
+
+    name = "harm"
+    question = "What did tuning break?"
+
+    def missing(self, scenario: Scenario, arms: tuple[str, ...]) -> str | None:
+        """Needs a tuned arm, or one that reads documents."""
+        if tuned_among(arms) or (scenario.documents and set(arms) & set(READERS)):
+            return None
+        return "no arm of this run is tuned or reads documents"
+
+    def effort(self, scenario: Scenario, arms: tuple[str, ...], *, quick: bool) -> Effort:
+        """The general probe, some training examples, and the cases without their document."""
+        tuned, part = len(tuned_among(arms)), share_of_cases(scenario, quick=quick)
+        extra = (48 * (tuned + 1) + TRAIN_CASES * tuned) / max(1, len(scenario.cases))
+        readers = len(set(arms) & set(READERS)) if scenario.documents else 0
+        return Effort(0.0, extra + part * readers, "forgetting, overfitting, refusal, leaked training outputs")
+
+    def variants(self, ground: Ground) -> Iterator[Variant]:
+        """The untuned model first."""
+        bench = ground.bench
+        asked = tuple(Case(i.id, i.input, i.accepted[0]) for i in general_items())
+        general = replace(bench, scenario=_general_scenario(bench.scenario), max_new_tokens=48)
+        yield Variant("prompt", GENERAL, PlainArm(), asked, general, recipe=Recipe("prompt"))
+        home = RunFolder(ground.folder.path / "experiments" / self.name)
+        home.write("outputs.json", tuple(sorted({fold(case.output) for case in bench.examples})))
+        rng = random.Random(ground.scenario.seed)
+        shown = tuple(rng.sample(list(bench.train), min(TRAIN_CASES, len(bench.train))))
+        for arm in ground.tuned:
+            recipe = ground.recipes[arm]
+            yield Variant(arm, GENERAL, PlainArm(), asked, general, recipe=recipe)
+            yield ground.as_run(arm, TRAINED, cases=shown)
+        known = tuple(case for case in ground.cases if case.context_id is not None)
+        if ground.scenario.documents and known:
+            for arm in (name for name in ground.arms if name in READERS):
+                away = SuppliedArm(arm, lambda b, c, k: b.wrong(c, k))
+                yield Variant(arm, UNANSWERABLE, away, known, bench, recipe=ground.recipes[arm])
+
+    def finding(self, evidence: Evidence) -> Finding:
+        """Each check with its sentence."""
+        parts = (*_forgetting(evidence), *_overfitting(evidence), *_refusal(evidence), *_leaking(evidence))
+        readings = tuple(reading for found, _ in parts for reading in found)
+        said = tuple(sentence for _, sentence in parts if sentence)
+        return Finding(
+            self.name,
+            (*said, *evidence.failures()),
+            readings,
+            evidence.seconds,
+            bearing=tuple(sentence for _, sentence in _forgetting(evidence) if "forgot" in sentence),
+        )
+
+
+Part = tuple[list[Reading], str]
+
+
+def _general_scenario(scenario: Scenario) -> Scenario:
+    """Free text, free form: the probe's own instruction."""
+    return replace(
+        scenario,
+        instruction=GENERAL_INSTRUCTION,
+        kind=Kind.FREE_TEXT,
+        held_to_labels=False,
+        held_to_schema=False,
+        repair=False,
+        labels=(),
+        keys=(),
+    )
+
+
+def _forgetting(evidence: Evidence) -> Iterator[Part]:
+    runs = evidence.of(GENERAL)
+    items = {item.id: item for item in general_items()}
+    base = runs.get("prompt")
+    if base is None:
+        return
+    before = _passed(base, items)
+    yield [_row("prompt", BASE, "general ability", evidence.mean(before, right_or_wrong=True), n=len(before))], ""
+    for arm, run in runs.items():
+        if arm == "prompt":
+            continue
+        after = _passed(run, items)
+        found = evidence.difference(after, before)
+        row = _row(arm, "after tuning", "general ability", evidence.mean(after, right_or_wrong=True), n=len(after))
+        words = (
+            f"forgot some of its general ability: {gap(found)}"
+            if found.high < 0
+            else f"shows no loss of general ability beyond chance: {gap(found)}"
+        )
+        text = f"{name_of(arm)} {words} on {len(after)} simple tasks."
+        yield [row], text[0].upper() + text[1:]
+
+
+def _passed(run: Answered, items: dict[str, GeneralItem]) -> dict[str, float]:
+    return {c.id: float(items[c.id].right(run.predictions[c.id].text)) for c in run.cases if c.id in items}
+
+
+def _overfitting(evidence: Evidence) -> Iterator[Part]:
+    for arm, run in evidence.of(TRAINED).items():
+        own, fresh = run.values(evidence.metric), evidence.main[arm].values(evidence.metric)
+        seen, new = (sum(v.values()) / max(1, len(v)) for v in (own, fresh))
+        share_ = evidence.is_share
+        text = (
+            f"{name_of(arm)} scores {score(seen, is_share=share_)} on {len(own)} of its own training examples and "
+            f"{score(new, is_share=share_)} on eval: "
+            + (
+                "it learned them rather than the task."
+                if seen - new > 0.2
+                else "no sign that it only learned them by heart."
+            )
+        )
+        yield [evidence.reading(run)], text[0].upper() + text[1:]
+
+
+def _refusal(evidence: Evidence) -> Iterator[Part]:
+    for arm, run in evidence.of(UNANSWERABLE).items():
+        declined = {c.id: float(bool(REFUSALS.search(run.predictions[c.id].text))) for c in run.cases}
+        found = evidence.mean(declined, right_or_wrong=True)
+        text = (
+            f"{name_of(arm)}, asked what no passage answers, declines in {share(found.estimate)} of {len(declined)} "
+            "cases; the others get an answer that nothing supports."
+        )
+        yield [_row(arm, UNANSWERABLE, "declined", found, n=len(declined))], text[0].upper() + text[1:]
+
+
+def _leaking(evidence: Evidence) -> Iterator[Part]:
+    """Wrong answers that are word for word an output of the training set, tuned arms against untuned ones."""
+    if evidence.kind is Kind.LABELS or not evidence.home.has("outputs.json"):
+        return
+    known = frozenset(evidence.home.read("outputs.json", tuple[str, ...]))
+    for arm, run in evidence.main.items():
+        if arm == CONTROL:
+            continue
+        hits = {c.id: _leaked(run, c, known) for c in run.cases}
+        found = evidence.mean(hits, right_or_wrong=True)
+        row = _row(arm, "wrong, and a training output", "leaked", found, n=len(hits))
+        tuned = run.recipe is not None and run.recipe.adapter is not None
+        text = (
+            f"{name_of(arm)} gives a training output that is wrong for the case in {share(found.estimate)} of answers."
+            if tuned
+            else ""
+        )
+        yield [row], text and text[0].upper() + text[1:]
+
+
+def _leaked(run: Answered, case: Case, known: frozenset[str]) -> float:
+    row = run.scores.get(case.id)
+    if row is None or row.failed:
+        return 0.0
+    answer = fold(row.answer)
+    return float(answer in known and answer not in {fold(a) for a in case.accepted})
+
+
+def _row(arm: str, condition: str, measure: str, found: Interval, *, n: int) -> Reading:
+    return Reading(arm, condition, measure, found.estimate, found.low, found.high, n=n)

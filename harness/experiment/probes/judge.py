@@ -1,0 +1,153 @@
+"""A judge: a model that compares two answers, both orders, blinded. A second opinion, never the only metric.
+
+With people's labels in `human_labels.jsonl` its agreement with them is measured; below kappa 0.6 it decides nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+
+from harness.errors import UserError
+from harness.experiment.probes.base import Effort, Ground, Variant, share_of_cases
+from harness.experiment.probes.read import Evidence
+from harness.experiment.wording import name_of, share
+from harness.generation.isolation import completed
+from harness.judging.judge import Judgment, Question, judge_pairs
+from harness.judging.prompt import VERDICT
+from harness.judging.tally import HumanLabel, PairTally, tally
+from harness.models.base import TextModel
+from harness.records import CONTROL, Finding, Reading
+from harness.scenario import Scenario
+from harness.store import RunFolder
+
+MOST_ARMS = 3
+"""The best so many arms are judged, each pair of them."""
+MOST_TOKENS = 16
+
+
+class JudgeProbe:
+    """The best arms' answers in pairs."""
+
+    name = "judge"
+    question = "What does a judge say?"
+
+    def missing(self, scenario: Scenario, arms: tuple[str, ...]) -> str | None:
+        """Needs two arms."""
+        return None if len(arms) > 2 else "fewer than two arms took part"
+
+    def effort(self, scenario: Scenario, arms: tuple[str, ...], *, quick: bool) -> Effort:
+        """Two prompts a case and pair."""
+        pairs = min(len(arms) - 1, MOST_ARMS) * (min(len(arms) - 1, MOST_ARMS) - 1) // 2
+        return Effort(0.0, 2 * pairs * share_of_cases(scenario, quick=quick), "pairs of answers, both orders, blinded")
+
+    def variants(self, ground: Ground) -> Iterator[Variant]:
+        """None: the judge reads the main run's answers. What it says is kept beside them."""
+        home = RunFolder(ground.folder.path / "experiments" / self.name)
+        home.path.mkdir(parents=True, exist_ok=True)
+        if not home.has("judgments.jsonl"):
+            model, name = _judge(ground)
+            home.write("judge.json", name)
+            home.write_lines("judgments.jsonl", _judgments(ground, model))
+        yield from ()
+
+    def finding(self, evidence: Evidence) -> Finding:
+        """Win rates, position bias, agreement with people, and what standing that gives the judge."""
+        home = RunFolder(evidence.home.path)
+        made = tuple(home.lines("judgments.jsonl", Judgment))
+        labels = home.read("labels.json", tuple[HumanLabel, ...])
+        return judge_finding(evidence, made, labels, judge=home.read("judge.json", str))
+
+
+def _judge(ground: Ground) -> tuple[TextModel, str]:
+    wish = ground.scenario.experiments.judge
+    if wish.endpoint:
+        from harness.models.endpoint import EndpointModel
+
+        if not wish.model:
+            raise UserError('[judge] names an endpoint and no model; add model = "...", its name there.')
+        return EndpointModel(wish.endpoint, wish.model, api_key_env=wish.key_variable), f"{wish.model} (endpoint)"
+    if wish.model:
+        from harness.engines.local import LocalEngine
+
+        engine = LocalEngine(wish.model)
+        return engine.model, engine.identity.name
+    return ground.bench.model, f"{ground.bench.model.description.name} (the model on trial)"
+
+
+def _judgments(ground: Ground, model: TextModel) -> list[Judgment]:
+    shown = _best(ground)
+    predictions, cases = ground.folder.predictions(), ground.cases
+    labelled = {(label.case_id, *sorted((label.first, label.second))) for label in ground.scenario.human_labels}
+    wanted = {c.id for c in cases} | {name for name, *_ in labelled}
+    questions = [
+        Question(
+            c.id, c.input, c.accepted, first, predictions[first][c.id].text, second, predictions[second][c.id].text
+        )
+        for first, second in combinations(shown, 2)
+        for c in ground.scenario.cases
+        if c.id in wanted and c.id in predictions[first] and c.id in predictions[second]
+    ]
+    home = RunFolder(ground.folder.path / "experiments" / JudgeProbe.name)
+    rows = [HumanLabel(one.case_id, one.first, one.second, one.label) for one in ground.scenario.human_labels]
+    home.write("labels.json", rows)
+    return judge_pairs(
+        model, questions, instruction=ground.scenario.instruction, ask=lambda prompts: _ask(model, prompts)
+    )
+
+
+def _ask(model: TextModel, prompts: Sequence[str]) -> list[str]:
+    job = model.start(prompts, max_new_tokens=MOST_TOKENS, stop=VERDICT)
+    found: dict[int, str] = {}
+    for batch in job.batches:
+        found |= {i: "" if isinstance(c, Exception) else c.text for i, c in completed(job, batch).items()}
+    return [found[i] for i in range(len(prompts))]
+
+
+def _best(ground: Ground) -> list[str]:
+    """The arms with the highest means, best first, and those that people compared."""
+    evidence = Evidence(ground.folder, JudgeProbe.name)
+    means = {
+        arm: sum(run.values(evidence.metric).values()) / max(1, len(run.cases))
+        for arm, run in evidence.main.items()
+        if arm != CONTROL and arm in ground.arms
+    }
+    named = [arm for label in ground.scenario.human_labels for arm in (label.first, label.second) if arm in means]
+    ranked = sorted(means, key=lambda arm: -means[arm])[:MOST_ARMS]
+    return list(dict.fromkeys([*ranked, *named]))
+
+
+def judge_finding(evidence: Evidence, made: Sequence[Judgment], labels: Sequence[HumanLabel], *, judge: str) -> Finding:
+    """What the judgments come to."""
+    rule = evidence.folder.rule().rule
+    groups = {name: case.group for name, case in evidence.cases.items() if case.group is not None}
+    found = tally(made, labels=labels, alpha=rule.alpha, resamples=rule.resamples, seed=rule.seed, groups=groups)
+    said = [f"The judge was {judge}. {reason}" if n == 0 else reason for n, reason in enumerate(found.standing.reasons)]
+    said += [_sentence(pair) for pair in found.pairs]
+    readings = [_win_rate(pair) for pair in found.pairs]
+    bias = found.bias
+    readings.append(Reading("judge", "both orders", "position", bias.share, bias.low, bias.high, n=bias.compared))
+    if found.agreement is not None:
+        kappa = found.agreement
+        readings.append(
+            Reading("judge", "people", "kappa", kappa.kappa, kappa.low, kappa.high, n=kappa.labels, unit="ratio")
+        )
+    bearing = (said[0],) if not found.standing.trusted else tuple(said[1:])
+    return Finding("judge", tuple(said), tuple(readings), evidence.seconds, bearing=bearing)
+
+
+def _sentence(pair: PairTally) -> str:
+    if math.isnan(pair.win_rate):
+        return f"Of {name_of(pair.first_arm)} against {name_of(pair.second_arm)} it gave no verdict that could be read."
+    return (
+        f"It prefers {name_of(pair.first_arm)} to {name_of(pair.second_arm)} in {share(pair.win_rate)} of the "
+        f"comparisons, ties counted half ({share(pair.low)} to {share(pair.high)})."
+    )
+
+
+def _win_rate(pair: PairTally) -> Reading:
+    n = pair.wins + pair.losses + pair.ties
+    return Reading(
+        pair.first_arm, f"against {name_of(pair.second_arm)}", "win rate", pair.win_rate, pair.low, pair.high, n=n
+    )

@@ -1,0 +1,54 @@
+"""How experiments write their numbers in sentences: scores, differences with intervals, counts."""
+
+from __future__ import annotations
+
+import math
+
+from harness.experiment.wording import points, share
+from harness.stats.paired import Interval
+
+
+def score(value: float, *, is_share: bool) -> str:
+    """62 %; or 41 of 100 for a graded metric."""
+    return share(value) if is_share else f"{math.floor(100 * value + 0.5 + 1e-9)} of 100"
+
+
+def scored(found: Interval, *, is_share: bool) -> str:
+    """62 % (54 to 70 %)."""
+    low, high = (math.floor(100 * v + 0.5 + 1e-9) for v in (found.low, found.high))
+    return f"{score(found.estimate, is_share=is_share)} ({low} to {high}{' %' if is_share else ''})"
+
+
+def gap(found: Interval) -> str:
+    """-3 points (-8 to 2): a difference with its interval."""
+    low, high = (points(v).removesuffix("s").removesuffix(" point") for v in (found.low, found.high))
+    return f"{points(found.estimate)} ({low} to {high})"
+
+
+def size(found: Interval) -> str:
+    """The same without its sign, for sentences that say the direction in words."""
+    if found.estimate >= 0:
+        return gap(found)
+    return gap(Interval(-found.estimate, -found.high, -found.low))
+
+
+def moved(found: Interval, *, more: str = "more", less: str = "less") -> str:
+    """`3 points more (1 to 5)`, or that no difference is shown."""
+    if found.low > 0:
+        return f"{gap(found)} {more}"
+    if found.high < 0:
+        return f"{size(found)} {less}"
+    return f"no difference shown ({gap(found)})"
+
+
+def about(count: float) -> str:
+    """A count that does not pretend to be exact: 137 -> `about 140`."""
+    step = 10 if count < 1_000 else 100 if count < 10_000 else 1_000
+    return f"about {max(step, round(count / step) * step):,}"
+
+
+def minutes(seconds: float) -> str:
+    """A duration in words: `4 s`, `3.2 min`, `1.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5_400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,79 @@
+"""The arms under several criteria at once, where the scenario weighs them."""
+
+from __future__ import annotations
+
+from harness.records import Reversal, Standing
+from harness.report import numbers
+from harness.report.blocks import Block, Bullets, Column, Paragraph, Section, Table
+from harness.report.data import ReportData
+from harness.report.names import arm_in_sentence, arm_name
+
+HOW = (
+    "Each arm is valued from 0 to 1 on each criterion, and the values are weighed as the client weighs the criteria. "
+    "The probability of being best counts both that other cases could have been drawn and that weights are never meant "
+    "to the last digit; the last column knows nothing of the weights. The verdict does not rest on this."
+)
+
+
+def criteria_section(data: ReportData) -> Section | None:
+    """Values, totals, probabilities and the weights that would change the choice; None where nothing was weighed."""
+    standing = data.verdict.standing
+    if standing is None:
+        return None
+    blocks: list[Block] = [
+        Paragraph(_weights(standing)),
+        Paragraph(HOW, note=True),
+        _table(standing),
+        _measured(standing),
+    ]
+    if standing.reversals:
+        blocks.append(Bullets(tuple(_reversal(one, standing) for one in standing.reversals)))
+    else:
+        blocks.append(Paragraph("No weight of a single criterion would make another arm the best."))
+    return Section("Weighed by what matters to the client", "criteria", tuple(blocks))
+
+
+def _weights(standing: Standing) -> str:
+    total = sum(standing.weights.values())
+    shown = ", ".join(f"{name} {numbers.share(weight / total)}" for name, weight in standing.weights.items())
+    best = max(standing.totals, key=lambda arm: standing.totals[arm])
+    chance = numbers.share(standing.best_probability[best])
+    return f"Weights: {shown}. Under them {arm_in_sentence(best)} comes first, with a probability of {chance}."
+
+
+def _table(standing: Standing) -> Table:
+    criteria = tuple(standing.weights)
+    values = {(v.arm, v.criterion): v.value for v in standing.values}
+    columns = (
+        Column("Arm"),
+        *(Column(name.capitalize(), number=True) for name in criteria),
+        Column("Weighed", number=True),
+        Column("Probability of being best", number=True),
+        Column("Whatever the weights", number=True),
+    )
+    arms = sorted(standing.totals, key=lambda arm: -standing.totals[arm])
+    rows = tuple(
+        (
+            arm_name(arm),
+            *(f"{values[arm, name]:.2f}" for name in criteria),
+            f"{standing.totals[arm]:.2f}",
+            numbers.share(standing.best_probability[arm]),
+            numbers.share(standing.best_whatever[arm]),
+        )
+        for arm in arms
+    )
+    return Table("Values by criterion, 0 to 1, more is better", columns, rows, frozenset({0}))
+
+
+def _measured(standing: Standing) -> Table:
+    rows = tuple((arm_name(v.arm), v.criterion, v.measured) for v in standing.values)
+    return Table("What the values stand for", (Column("Arm"), Column("Criterion"), Column("Measured")), rows)
+
+
+def _reversal(one: Reversal, standing: Standing) -> str:
+    now = standing.weights[one.criterion] / sum(standing.weights.values())
+    way = "more" if one.weight > now else "less"
+    return (
+        f"If {one.criterion} weighed {numbers.share(one.weight)} or {way} instead of {numbers.share(now)}, "
+        f"{arm_in_sentence(one.arm)} would be the choice."
+    )

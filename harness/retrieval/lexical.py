@@ -1,0 +1,67 @@
+"""Passages that share words with the query, with BM25 (the library bm25s).
+
+Scores are Lucene's BM25 with k1 = 1.5 and b = 0.75 (Robertson and Zaragoza 2009, "The Probabilistic Relevance
+Framework: BM25 and Beyond"; the variant is described by Kamphuis et al. 2020). Words are `words.words`: the library's
+own pattern drops words of one letter and takes a Chinese sentence for one word. No stop words are removed, in any
+language: a word that stands in most passages weighs next to nothing by its inverse document frequency.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.retrieval.words import words
+
+BIGRAMS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class LexicalIndex:
+    """BM25 over texts."""
+
+    size: int
+    bm25: Any
+    """A `bm25s.BM25`, or None over no texts."""
+
+    def search(self, queries: Sequence[str], *, k: int) -> list[list[int]]:
+        """Positions of the k best texts of each query, best first, equals in the texts' order; where fewer than k share
+        a word with the query, the first others follow."""
+        return [_best(self._scores(query), k) for query in queries]
+
+    def matching(self, queries: Sequence[str], *, k: int) -> list[list[int]]:
+        """The same without texts that share no word with the query."""
+        scores = [self._scores(query) for query in queries]
+        return [[i for i in _best(row, k) if row[i] > 0] for row in scores]
+
+    def _scores(self, query: str) -> npt.NDArray[np.float32]:
+        if self.bm25 is None:
+            return np.zeros(0, dtype=np.float32)
+        known = self.bm25.get_tokens_ids(words(query, width=BIGRAMS))
+        found: npt.NDArray[np.float32] = self.bm25.get_scores_from_ids(known)
+        return found
+
+
+def build_lexical(texts: Sequence[str]) -> LexicalIndex:
+    """Index these texts; positions in the answers are positions in `texts`."""
+    if not texts:
+        return LexicalIndex(0, None)
+    import bm25s
+
+    index = bm25s.BM25()
+    index.index([words(text, width=BIGRAMS) or [""] for text in texts], show_progress=False)
+    return LexicalIndex(len(texts), index)
+
+
+def _best(scores: npt.NDArray[np.float32], k: int) -> list[int]:
+    """Positions of the k largest, equals in order."""
+    k = min(k, len(scores))
+    if k == 0:
+        return []
+    least = np.partition(scores, len(scores) - k)[len(scores) - k]
+    near = np.flatnonzero(scores >= least)
+    return [int(i) for i in near[np.argsort(-scores[near], kind="stable")][:k]]

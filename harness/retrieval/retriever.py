@@ -1,0 +1,90 @@
+"""Passages, searched in whichever way was settled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from harness.records import Passage
+from harness.retrieval.embed import Embedder
+from harness.retrieval.hybrid import DEPTH, fused
+from harness.retrieval.index import VectorIndex, build_index
+from harness.retrieval.lexical import LexicalIndex, build_lexical
+from harness.retrieval.rerank import (
+    CANDIDATES,
+    Asked,
+    CrossEncoderReranker,
+    Reranker,
+    build_sentence_reranker,
+    reranked,
+)
+from harness.retrieval.settings import DEFAULT, RetrievalSettings
+
+
+def indexed_text(passage: Passage) -> str:
+    """What of a passage is searched: its title and its text."""
+    return f"{passage.title}\n{passage.text}" if passage.title else passage.text
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Passages with their indexes, each built when first wanted; not slotted for that reason."""
+
+    passages: tuple[Passage, ...]
+    embedder: Embedder
+    cross_encoder: str | None = None
+    """Folder or id of the model that reranks; None: the built-in way."""
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """What is searched, one text a passage."""
+        return [indexed_text(passage) for passage in self.passages]
+
+    @cached_property
+    def dense(self) -> VectorIndex:
+        """Nearest by cosine."""
+        return build_index(self.embedder, self.texts)
+
+    @cached_property
+    def lexical(self) -> LexicalIndex:
+        """Best by shared words."""
+        return build_lexical(self.texts)
+
+    @cached_property
+    def reranker(self) -> Reranker:
+        """What looks at the first candidates once more."""
+        if self.cross_encoder is not None:
+            return CrossEncoderReranker(self.cross_encoder, self.texts)
+        return build_sentence_reranker(self.dense, [passage.text for passage in self.passages])
+
+
+@dataclass(frozen=True, slots=True)
+class Retriever:
+    """A search over a shelf of passages."""
+
+    shelf: Shelf
+    settings: RetrievalSettings = DEFAULT
+
+    def search(self, queries: Sequence[str], *, k: int, fresh: bool = False) -> list[list[int]]:
+        """Positions of the k best passages of each query, best first (all, where there are fewer).
+
+        `fresh` embeds the queries anew, so that the real work can be timed; texts are indexed once either way.
+        """
+        if not queries or not self.shelf.passages:
+            return [[] for _ in queries]
+        asked = Asked(tuple(queries), self.shelf.embedder, fresh)
+        if not self.settings.reranked:
+            return self._found(asked, k)
+        found = self._found(asked, max(k, CANDIDATES))
+        return [row[:k] for row in reranked(self.shelf.reranker, asked, found)]
+
+    def _found(self, asked: Asked, k: int) -> list[list[int]]:
+        if self.settings.way == "bm25":
+            return self.shelf.lexical.search(asked.texts, k=k)
+        if self.settings.way == "dense":
+            return self.shelf.dense.nearest(asked.vectors, k=k)
+        depth = max(k, DEPTH)
+        nearest = self.shelf.dense.nearest(asked.vectors, k=depth)
+        matching = self.shelf.lexical.matching(asked.texts, k=depth)
+        return [fused(both)[:k] for both in zip(nearest, matching, strict=True)]

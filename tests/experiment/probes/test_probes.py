@@ -1,0 +1,207 @@
+"""Experiments on fakes: what is answered, what is kept, what is said."""
+
+import pytest
+from fakes import FakeEngine, FakeModel, FakeWatcher, fake_run, tiny_scenario, write_scenario_files
+
+from harness import api
+from harness.experiment.probes.registry import PROBES, probe
+from harness.records import Finding
+from harness.scenario import EXPERIMENTS
+from harness.scenario_file.read import Overrides
+
+
+def readings(finding, measure):
+    return {(r.arm, r.condition): r.value for r in finding.readings if r.measure == measure}
+
+
+# the family
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_every_experiment_has_its_name_a_question_and_an_effort(name):
+    one, scenario = probe(name), tiny_scenario(train=60)
+    arms = ("dummy", "prompt", "nearest_shots", "rag", "lora", "rag_lora")
+    assert one.name == name
+    assert one.question.endswith("?")
+    effort = one.effort(scenario, arms, quick=False)
+    assert effort.trainings >= 0
+    assert effort.answers >= 0
+    assert effort.what
+
+
+def test_every_experiment_that_can_be_named_is_there():
+    assert set(PROBES) == {"seeds", *EXPERIMENTS}
+
+
+@pytest.mark.parametrize("name", [*EXPERIMENTS, "seeds"])
+def test_an_experiment_without_what_it_needs_says_why(name):
+    bare = tiny_scenario(train=0, documents=False)
+    why = probe(name).missing(bare, ("dummy",))
+    assert why is None if name == "consistency" else why
+
+
+def test_what_cannot_be_run_is_reported_with_its_reason_and_stops_nothing(found):
+    done = found("classifier", "form", "consistency")
+    assert done["classifier"].could_not == "answers are short_answer, not labels"
+    assert "there is no form to hold them to" in done["form"].sentences[0]
+    assert not done["consistency"].could_not
+
+
+def test_a_variant_that_breaks_costs_only_itself(found):
+    class Breaking(FakeEngine):
+        def tuner(self, folder, **named):
+            made = super().tuner(folder, **named)
+            made.fails = "experiments" in str(folder)
+            return made
+
+    done = found("learning_curve", engine=Breaking())
+    assert any("could not be run: RuntimeError" in sentence for sentence in done["learning_curve"].sentences)
+    assert {r.arm for r in done["learning_curve"].readings} == {"nearest_shots"}
+
+
+def test_experiments_change_no_prediction_of_the_main_run(whole, found, tmp_path):
+    found("consistency", "retrieval", out="with")
+    fake_run(whole, tmp_path / "without", overrides=Overrides(seeds=1), remember=False)
+    first, second = ((tmp_path / name / "predictions.jsonl").read_text() for name in ("with", "without"))
+    cut = [[line.split('"seconds"')[0] for line in text.splitlines()] for text in (first, second)]
+    assert cut[0] == cut[1]
+
+
+def test_the_finding_is_computed_again_without_a_model(found, tmp_path):
+    first = found("consistency", "facts_change")
+    again = {one.experiment: one for one in api.report_data(tmp_path / "run").findings}
+    assert again == first
+
+
+def test_a_run_that_was_stopped_in_an_experiment_goes_on_there(whole, tmp_path):
+    asked = Overrides(experiments=("consistency",), seeds=1)
+    engine = FakeEngine(FakeModel())
+    calls = []
+
+    def stop_once(prompts):
+        calls.append(prompts)
+        if len(calls) == 60:
+            raise KeyboardInterrupt
+
+    engine.fake.before_batch = stop_once
+    with pytest.raises(KeyboardInterrupt):
+        fake_run(whole, tmp_path / "run", overrides=asked, engine=engine, remember=False)
+    assert not (tmp_path / "run" / "verdict.json").exists()
+    fake_run(whole, tmp_path / "run", overrides=asked, remember=False)
+    stopped = api.report_data(tmp_path / "run").findings
+    fake_run(whole, tmp_path / "other", overrides=asked, remember=False)
+    whole_run = api.report_data(tmp_path / "other").findings
+    assert [f.readings for f in stopped] == [f.readings for f in whole_run]
+
+
+def test_an_experiment_asked_for_after_the_verdict_is_marked_so(whole, tmp_path):
+    out = tmp_path / "run"
+    fake_run(whole, out, overrides=Overrides(seeds=1), remember=False)
+    watcher = FakeWatcher()
+    fake_run(whole, out, overrides=Overrides(experiments=("consistency",), seeds=1), watcher=watcher, remember=False)
+    data = api.report_data(out)
+    assert [one.added_later for one in data.findings] == [True]
+    assert not any(stage.startswith("answer") for stage in watcher.stages)
+
+
+# what they find
+
+
+def test_seeds_are_trained_apart_and_their_spread_is_in_the_verdict(found, tmp_path):
+    engine = FakeEngine()
+    done = found(seeds=3, engine=engine)
+    assert {tuner.seed for tuner in engine.tuners} == {0, 1, 2}
+    spread = {one.arm: one for one in api.report_data(tmp_path / "run").verdict.seeds}
+    assert set(spread) == {"lora", "rag_lora"}
+    assert len(spread["lora"].scores) == 3
+    assert "over 3 training seeds" in done["seeds"].sentences[0]
+
+
+def test_changed_facts_are_known_after_a_new_index_and_old_ones_are_told_before(found):
+    done = found("facts_change")["facts_change"]
+    old = readings(done, "old fact told")
+    new = readings(done, "token_f1")
+    assert old["rag", "nothing updated"] == 1.0
+    assert old["rag", "index made anew"] == 0.0
+    assert new["rag", "nothing updated"] == 0.0
+    assert new["rag", "index made anew"] == 1.0
+    assert new["lora", "nothing updated"] == 0.0
+    assert new["lora", "trained anew"] == 1.0
+    assert any("training anew took" in sentence for sentence in done.sentences)
+
+
+def test_bounds_of_retrieval_come_from_the_right_and_from_wrong_documents(found):
+    done = found("retrieval")["retrieval"]
+    scores = readings(done, "token_f1")
+    assert scores["rag", "oracle passages"] == 1.0
+    assert scores["rag", "a wrong corpus"] == 0.0
+    assert ("rag", "BM25") in scores
+
+
+def test_misses_are_split_into_those_of_retrieval_and_of_generation(found):
+    engine = FakeEngine(FakeModel(canned={"What is the capital of Landia1?": "nonsense"}))
+    done = found("retrieval", engine=engine)["retrieval"]
+    said = next(sentence for sentence in done.sentences if "misses of RAG on" in sentence)
+    assert "0 are misses of retrieval" in said
+    assert done.bearing
+
+
+def test_an_arm_that_answers_other_words_otherwise_is_seen_to(found):
+    engine = FakeEngine(FakeModel(canned={"Tell me.": "nonsense"}))
+    done = found("consistency", engine=engine)["consistency"]
+    shares = {(r.arm, r.measure): r.value for r in done.readings}
+    assert shares["rag", "same answer, paraphrase"] == 0.0
+    assert shares["rag", "same answer, other spacing"] == 1.0
+
+
+def test_documents_in_the_weights_are_set_against_the_index(found):
+    done = found("documents_in_weights")["documents_in_weights"]
+    assert {r.arm for r in done.readings} == {"lora_documents", "rag", "rag_lora", "lora"}
+    assert any("against RAG" in sentence for sentence in done.sentences)
+
+
+def test_the_curve_has_a_point_for_every_share_of_the_examples(found):
+    done = found("learning_curve")["learning_curve"]
+    sizes = [r.condition for r in done.readings if r.arm == "nearest_shots"]
+    assert len(sizes) >= 3
+    assert sizes[-1] == "48 examples"
+    assert any("twice the labels" in sentence for sentence in done.sentences)
+
+
+def test_harm_is_looked_for_in_tuned_and_reading_arms(found):
+    done = found("harm")["harm"]
+    measures = {r.measure for r in done.readings}
+    assert {"general ability", "declined", "leaked"} <= measures
+    assert any("of its own training examples" in sentence for sentence in done.sentences)
+
+
+def test_findings_are_records(found):
+    assert all(isinstance(one, Finding) for one in found("consistency").values())
+
+
+def test_a_label_task_is_set_against_a_classifier(tmp_path):
+    import msgspec
+
+    folder = tmp_path / "labels"
+    folder.mkdir()
+    rows = [{"input": f"{word} number {n}", "output": label} for n in range(30) for word, label in WORDS]
+    (folder / "train.jsonl").write_bytes(b"".join(msgspec.json.encode(r) + b"\n" for r in rows[:60]))
+    (folder / "eval.jsonl").write_bytes(
+        b"".join(msgspec.json.encode({**r, "input": f"{r['input']} please"}) + b"\n" for r in rows[60:])
+    )
+    asked = Overrides(experiments=("classifier", "form"), seeds=1)
+    fake_run(folder, tmp_path / "run", overrides=asked, remember=False)
+    data = api.report_data(tmp_path / "run")
+    done = {one.experiment: one for one in data.findings}
+    assert readings(done["classifier"], "accuracy")["classifier", "logistic regression"] == 1.0
+    assert data.verdict.notes
+    assert {r.condition for r in done["form"].readings} == {"as run", "held to the form", "repaired once"}
+
+
+WORDS = (("apple", "fruit"), ("carrot", "vegetable"), ("salmon", "fish"))
+
+
+def test_scenarios_without_experiments_have_no_findings(tmp_path):
+    folder = write_scenario_files(tmp_path / "plain", tiny_scenario(cases=10, train=20))
+    fake_run(folder, tmp_path / "run", overrides=Overrides(seeds=1), remember=False)
+    assert api.report_data(tmp_path / "run").findings == ()

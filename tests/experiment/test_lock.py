@@ -1,0 +1,86 @@
+"""What decides stands from the first eval prediction on."""
+
+import json
+
+import pytest
+from fakes import fake_run, tiny_scenario, write_scenario_files
+
+from harness import api
+from harness.errors import UserError
+
+
+@pytest.fixture
+def path(tmp_path):
+    return write_scenario_files(tmp_path / "scenario", tiny_scenario(cases=10, train=20))
+
+
+def set_rule(path, before, after):
+    file = path / "scenario.toml"
+    text = file.read_text()
+    assert before in text
+    file.write_text(text.replace(before, after))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ('metric = "token_f1"', 'metric = "exact_match"', "metric was token_f1, now it is exact_match"),
+        ("margin = 0.05", "margin = 0.01", "margin was 0.05, now it is 0.01"),
+        ("fewest_cases = 5", "fewest_cases = 3", "fewest cases was 5, now it is 3"),
+        ("margin = 0.05", "margin = 0.05\ntarget = 0.2", "target was none, now it is 0.2"),
+    ],
+)
+def test_a_rule_changed_after_the_first_answers_is_refused_and_named(path, tmp_path, before, after, said):
+    fake_run(path, tmp_path / "first", quick=True)
+    set_rule(path, before, after)
+    with pytest.raises(UserError, match=said) as refused:
+        fake_run(path, tmp_path / "second", quick=True)
+    assert "--explore" in str(refused.value)
+    assert not (tmp_path / "second" / "predictions.jsonl").exists()
+
+
+def test_a_case_changed_or_taken_out_is_named(path, tmp_path):
+    fake_run(path, tmp_path / "first", quick=True)
+    rows = [json.loads(line) for line in (path / "eval.jsonl").read_text().splitlines()]
+    rows[2]["output"] = "Elsewhere"
+    (path / "eval.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[:-1]))
+    with pytest.raises(UserError, match=r"1 eval case was changed \(e2\); 1 eval case was taken out \(e9\)"):
+        fake_run(path, tmp_path / "second", quick=True)
+
+
+def test_exploring_is_allowed_and_marks_the_report_and_the_verdict(path, tmp_path):
+    fake_run(path, tmp_path / "first", quick=True)
+    set_rule(path, "margin = 0.05", "margin = 0.01")
+    finished = fake_run(path, tmp_path / "second", quick=True, explore=True)
+    assert finished.verdict.exploratory == ("margin was 0.05, now it is 0.01",)
+    api.report(tmp_path / "second")
+    text = (tmp_path / "second" / "report.md").read_text()
+    assert "(exploratory)" in text
+    assert "Exploratory: what decides was changed after answers to these cases had been seen" in text
+
+
+def test_an_exploratory_run_fixes_nothing(path, tmp_path):
+    fake_run(path, tmp_path / "first", quick=True)
+    set_rule(path, "margin = 0.05", "margin = 0.01")
+    fake_run(path, tmp_path / "second", quick=True, explore=True)
+    set_rule(path, "margin = 0.01", "margin = 0.05")
+    assert fake_run(path, tmp_path / "third", quick=True, remember=False).verdict.exploratory == ()
+
+
+def test_new_cases_other_arms_and_cuts_are_no_change(path, tmp_path):
+    from harness.scenario_file.read import Overrides
+
+    fake_run(path, tmp_path / "first", quick=True, overrides=Overrides(eval_limit=6))
+    fake_run(path, tmp_path / "second", quick=True, overrides=Overrides(arms=("prompt", "rag")))
+    with (path / "eval.jsonl").open("a") as stream:
+        stream.write(json.dumps({"id": "new", "input": "What is the capital of Neuland?", "output": "Altstadt"}) + "\n")
+    assert fake_run(path, tmp_path / "third", quick=True).verdict.exploratory == ()
+
+
+def test_other_cases_start_afresh(path, tmp_path):
+    fake_run(path, tmp_path / "first", quick=True)
+    other = write_scenario_files(tmp_path / "other", tiny_scenario(cases=10, train=20))
+    rows = [{"id": f"n{n}", "input": f"Who rules Otherland{n}?", "output": f"King{n}"} for n in range(10)]
+    (other / "eval.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    set_rule(other, "margin = 0.05", "margin = 0.2")
+    assert fake_run(other, tmp_path / "second", quick=True).verdict.margin == 0.2
