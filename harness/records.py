@@ -280,6 +280,15 @@ class SeedSpread:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherVerdict:
+    """What the same rule would have said on another metric; a look, not the verdict."""
+
+    metric: str
+    kind: VerdictKind
+    arm: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The answer of a bake-off. `verdict.json` is this record."""
 
@@ -309,6 +318,8 @@ class Verdict:
     seeds: tuple[SeedSpread, ...] = ()
     axes: tuple[Comparison, ...] = ()
     """The best arm against the others in facts and in form, each on its own metric; empty where there is no form."""
+    under_other_metrics: tuple[OtherVerdict, ...] = ()
+    """The rule applied to every other metric that could have decided."""
     standing: Standing | None = None
     """Under several criteria, where the scenario weighs them."""
     schema_version: int = SCHEMA_VERSION

@@ -35,6 +35,7 @@ from harness.records import (
     LatencySample,
     LeftOut,
     Measurement,
+    OtherVerdict,
     Passage,
     Prediction,
     Provenance,
@@ -115,6 +116,7 @@ class VerdictFile:
     stopped: tuple[Stopped, ...] = ()
     seeds: tuple[SeedSpread, ...] = ()
     axes: tuple[Comparison, ...] = ()
+    under_other_metrics: tuple[OtherVerdict, ...] = ()
     standing: Standing | None = None
 
     @classmethod

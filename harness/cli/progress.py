@@ -32,8 +32,11 @@ TITLES = {
 
 def title_of(stage: str, detail: str) -> str:
     """A stage's name for people: `answer lora` -> `Answering: LoRA`."""
-    from harness.report.names import arm_name
+    from harness.report.names import arm_name, experiment_title
 
+    if stage.startswith("experiment "):
+        arm, _, condition = detail.partition(", ")
+        return f"{experiment_title(stage.removeprefix('experiment '))}: {arm_name(arm)}, {condition}"
     word, _, arm = stage.partition(" ")
     title = TITLES.get(word, word)
     shown = arm_name(arm) if arm else detail

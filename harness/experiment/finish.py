@@ -20,6 +20,7 @@ from harness.experiment.probes.read import Evidence
 from harness.experiment.probes.seeds import SeedsProbe, seed_spread
 from harness.experiment.score import NO_SEEDS, FurtherSeeds, arm_scores, score_cases
 from harness.metrics.form import FACTS, IN_FORM
+from harness.metrics.registry import deciding_metrics
 from harness.records import (
     CONTROL,
     AdviceRelation,
@@ -29,13 +30,14 @@ from harness.records import (
     Cost,
     Finding,
     LatencySample,
+    OtherVerdict,
     Prediction,
     Recipe,
     SeedSpread,
     Usage,
     Verdict,
 )
-from harness.scenario import Kind
+from harness.scenario import DecisionRule, Kind
 from harness.store import RunFolder
 
 
@@ -70,10 +72,14 @@ def taking_part(folder: RunFolder) -> tuple[str, ...]:
 
 
 def compared(
-    folder: RunFolder, case_scores: Sequence[CaseScore], *, metric: str | None = None
+    folder: RunFolder,
+    case_scores: Sequence[CaseScore],
+    *,
+    metric: str | None = None,
+    rule: DecisionRule | None = None,
 ) -> tuple[Comparison, ...]:
-    """All pairs of arms on the rule's metric, or another one."""
-    rule = folder.rule().rule
+    """All pairs of arms on the rule's metric, or another one; `rule` with fewer resamples, where it only informs."""
+    rule = rule or folder.rule().rule
     arms = tuple(arm for arm in taking_part(folder) if any(s.arm == arm for s in case_scores))
     stopped = folder.stopped()
     return compare_arms(
@@ -149,7 +155,13 @@ def finish(folder: RunFolder) -> Verdict:
     out = {one.arm for one in verdict.stopped}
     weighed = standing(folder, case_scores, costs(folder), arms=[a for a in taking_part(folder) if a not in out])
     verdict = replace(verdict, standing=weighed)
-    verdict = replace(verdict, axes=_axes(folder, case_scores, verdict), **_beside(folder, found))
+    looks = _looks(folder, case_scores)
+    verdict = replace(
+        verdict,
+        axes=_axes(folder, looks, verdict),
+        under_other_metrics=_under_other_metrics(folder, looks, scores),
+        **_beside(folder, found),
+    )
     verdict = replace(verdict, advice=_advice(folder, verdict, case_scores=case_scores, scores=scores))
     verdict = replace(verdict, advice=_with_experiments(verdict.advice, found))
     folder.write("scores.json", scores)
@@ -159,19 +171,53 @@ def finish(folder: RunFolder) -> Verdict:
     return verdict
 
 
-def _axes(folder: RunFolder, case_scores: Sequence[CaseScore], verdict: Verdict) -> tuple[Comparison, ...]:
+Looks = dict[str, tuple[Comparison, ...]]
+"""Metric -> all pairs of arms on it."""
+
+LOOK_RESAMPLES = 2_000
+"""Enough for comparisons that inform and do not decide."""
+
+
+def _looks(folder: RunFolder, case_scores: Sequence[CaseScore]) -> Looks:
+    """All pairs on every metric made from the answers, the rule's own left out unless it is the one of facts."""
+    kind, rule = Kind(folder.scenario().kind), folder.rule().rule
+    found = {name for score in case_scores[:1] for name in score.values}
+    wanted = [name for name in (*deciding_metrics()[kind], IN_FORM) if name in found]
+    few = replace(rule, resamples=min(rule.resamples, LOOK_RESAMPLES))
+    return {
+        name: compared(folder, case_scores, metric=name, rule=few)
+        for name in wanted
+        if name != rule.metric or name == FACTS.get(kind)
+    }
+
+
+def _axes(folder: RunFolder, looks: Looks, verdict: Verdict) -> tuple[Comparison, ...]:
     """The recommended arm, else the best, against every other one: first in facts, then in form."""
     best = verdict.arm or next((score.arm for score in verdict.scores if score.arm != CONTROL), None)
     facts = FACTS.get(Kind(folder.scenario().kind))
     if best is None or facts is None:
         return ()
-    found: list[Comparison] = []
-    for metric in (facts, IN_FORM):
-        if any(metric in score.values for score in case_scores):
-            pairs = compared(folder, case_scores, metric=metric)
-            found += [
-                seen_from(p, best) for p in pairs if best in (p.first, p.second) and CONTROL not in (p.first, p.second)
-            ]
+    pairs = (pair for metric in (facts, IN_FORM) for pair in looks.get(metric, ()))
+    return tuple(
+        seen_from(p, best) for p in pairs if best in (p.first, p.second) and CONTROL not in (p.first, p.second)
+    )
+
+
+def _under_other_metrics(folder: RunFolder, looks: Looks, scores: Sequence[ArmScore]) -> tuple[OtherVerdict, ...]:
+    """The rule as it stands, with each other metric that could have decided in the place of its own."""
+    rule = folder.rule().rule
+    found = []
+    for metric, pairs in looks.items():
+        if metric in (rule.metric, IN_FORM):
+            continue
+        other = decide(
+            [score for score in scores if score.metric == metric],
+            pairs,
+            rule=replace(rule, metric=metric, target=None),
+            costs=costs(folder),
+            stopped=folder.stopped() or (),
+        )
+        found.append(OtherVerdict(metric, other.kind, other.arm))
     return tuple(found)
 
 

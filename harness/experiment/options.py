@@ -32,7 +32,7 @@ class Watcher(Protocol):
     """Told what a run is doing; the terminal's progress display is one, a test's list another."""
 
     def stage(self, name: str, detail: str = "") -> None:
-        """A new stage begins: `load`, `prepare ARM`, `answer ARM`, `latency`, `score`."""
+        """A new stage begins: `load`, `prepare ARM`, `answer ARM`, `latency`, `experiment NAME`, `verdict`."""
 
     def progress(self, done: int, total: int, *, score: float | None = None) -> None:
         """Cases done in this stage and the running mean of the rule's metric."""

@@ -21,6 +21,7 @@ from harness.experiment.split import dev_size
 from harness.metrics.registry import metric_named
 from harness.models.bundled import cache_folder
 from harness.records import CONTROL, LeftOut
+from harness.retrieval.settings import MOST_DOCUMENTS
 from harness.scenario import Case, DecisionRule, Inference, Scenario
 from harness.stats.power import cases_for, cases_for_binary, detectable_difference, detectable_difference_binary
 from harness.store import write_whole
@@ -216,8 +217,21 @@ def _arm_plan(name: str, scenario: Scenario, *, dev: int, quick: bool, speed: Sp
         rows = max(1, len(scenario.train) - dev)
         a_pass = rows * (shape.input + extra + shape.output + shape.instruction / 16)
         seconds += min(BUDGET_CPU_QUICK if quick else BUDGET_CPU, a_pass * (2 if quick else 4)) / speed.tune
+    if name == "rag" and scenario.documents:
+        seconds += _choosing_retrieval(scenario, quick=quick)
     seconds += (3 if quick else 10) * ((shape.instruction + shape.input + extra) / speed.read + shape.output / 15)
     return ArmPlan(name, round(seconds * factor / 60, 2), what)
+
+
+EMBEDDED = 60.0
+"""Passages of 150 words a second, embedded on two CPU cores."""
+
+
+def _choosing_retrieval(scenario: Scenario, *, quick: bool) -> float:
+    """Seconds: all passages once, then those of `MOST_DOCUMENTS` at two more sizes and sentence by sentence."""
+    words = sum(len(d.text) for d in scenario.documents) / 6
+    part = words * min(1.0, MOST_DOCUMENTS / len(scenario.documents))
+    return (words + (0.0 if quick else 3 * part)) / 150 / EMBEDDED
 
 
 def _extras(name: str, shape: _Shape, *, quick: bool) -> tuple[float, int, str]:

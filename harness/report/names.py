@@ -60,6 +60,9 @@ _MEASURES = {
     "position": "Verdict followed the position",
 }
 
+_RATES = "hit rate"
+"""What retrieval is chosen by is no metric of answers, and is a share of examples."""
+
 _IN_SENTENCES = {
     "prompt": "the prompt",
     "few_shot": "few-shot",
@@ -119,7 +122,7 @@ def metric_explanation(metric: str) -> str:
 def is_share(metric: str) -> bool:
     """Whether the metric's mean is a share of cases, written in percent."""
     known = _metric(metric)
-    return known is not None and known.right_or_wrong
+    return known.right_or_wrong if known is not None else metric.startswith(_RATES)
 
 
 def _metric(metric: str) -> Metric | None:

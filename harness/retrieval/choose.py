@@ -21,13 +21,11 @@ from harness.retrieval.chunks import WORDS, chunk_documents
 from harness.retrieval.embed import Embedder
 from harness.retrieval.gold import Bag, answers_of, holds_any, is_of, together
 from harness.retrieval.retriever import Retriever, Shelf, indexed_text
-from harness.retrieval.settings import BUDGET, DEFAULT, WAYS, RetrievalSettings
+from harness.retrieval.settings import BUDGET, DEFAULT, MOST_DOCUMENTS, WAYS, RetrievalSettings
 from harness.scenario import Case, Document
 
 SIZES = (WORDS, 300, 75)
 """Words of a passage, simplest first."""
-MOST_DOCUMENTS = 400
-"""Documents among which sizes are compared: each size is embedded anew, about two minutes for a few thousand."""
 MOST_EXAMPLES = 200
 FEWEST_EXAMPLES = 10
 """With fewer examples that can be judged, nothing is chosen."""

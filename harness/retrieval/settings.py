@@ -14,6 +14,9 @@ WAYS: tuple[Way, ...] = get_args(Way)
 BUDGET = 300
 """Words of passages that sizes are compared at: two passages of 150 words."""
 
+MOST_DOCUMENTS = 400
+"""Documents among which sizes are compared: each size is embedded anew, which takes minutes for a few thousand."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetrievalSettings:

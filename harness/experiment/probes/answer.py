@@ -31,7 +31,7 @@ def answer_probe(probe: Probe, ground: Ground) -> str:
 
 def _answer_all(probe: Probe, ground: Ground, home: Path) -> None:
     for number, variant in enumerate(probe.variants(ground)):
-        ground.watcher.stage(f"{probe.name}: {variant.arm}", variant.condition)
+        ground.watcher.stage(f"experiment {probe.name}", f"{variant.arm}, {variant.condition}")
         answer_variant(variant, ground, RunFolder(home / f"{number:02d}-{_slug(variant)}"))
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from harness.records import ArmScore
+from harness.records import ArmScore, VerdictKind
 from harness.report import numbers
 from harness.report.blocks import Bar, Block, Bullets, Column, Intervals, Paragraph, Section, Table
 from harness.report.data import ReportData
-from harness.report.names import arm_label, is_share, metric_explanation, metric_title
+from harness.report.names import arm_in_sentence, arm_label, is_share, metric_explanation, metric_title
 from harness.report.sections.verdict import interval_name
 
 _TOPS = (0.2, 0.4, 0.6, 0.8, 1.0)
@@ -23,7 +23,29 @@ def scores_section(data: ReportData) -> Section:
     blocks: list[Block] = [_how_to_read(data), picture(data), main_table(data)]
     if len(data.metrics) > 1:
         blocks += [_other_table(data), _meanings(data.metrics)]
+    if data.verdict.under_other_metrics:
+        blocks.append(Paragraph(_under_others(data)))
     return Section("Scores", "scores", tuple(blocks))
+
+
+_SAID = {
+    VerdictKind.WINNER: "{arm} would win",
+    VerdictKind.TIE: "it would be a tie, with {arm} as the cheapest",
+    VerdictKind.NONE_USEFUL: "no arm would be useful",
+    VerdictKind.NOT_ENOUGH_CASES: "these cases would not settle it",
+    VerdictKind.COULD_NOT_COMPARE: "nothing could be compared",
+}
+
+
+def _under_others(data: ReportData) -> str:
+    """Whether the choice of the metric decides."""
+    looks = data.verdict.under_other_metrics
+    said = "; ".join(
+        f"by {metric_title(one.metric)} {_SAID[one.kind].format(arm=arm_in_sentence(one.arm or ''))}" for one in looks
+    )
+    same = all((one.kind, one.arm) == (data.verdict.kind, data.verdict.arm) for one in looks)
+    opening = "The same rule on other metrics comes to the same." if same else "Does the metric decide?"
+    return f"{opening} With the same margin, {said}. The verdict is the one by {metric_title(data.verdict.metric)}."
 
 
 def main_table(data: ReportData) -> Table:

@@ -34,7 +34,8 @@ def _chosen_on(dev_examples: int) -> str:
         return "No examples could be held back for choosing, so settings are the defaults, not the best of several."
     return (
         f"Everything below was chosen on {numbers.counted(dev_examples, 'example')} held back from the training "
-        "examples (dev), never on the cases that decide."
+        "examples (dev), or, how documents are searched, on the training examples themselves; never on the cases that "
+        "decide."
     )
 
 
@@ -67,7 +68,7 @@ def _recipe_facts(recipe: Recipe) -> tuple[Fact, ...]:
 
 
 def _choices(recipe: Recipe) -> Table:
-    columns = (Column("Setting"), Column("Chosen"), Column("Tried"), Column("By"), Column("Dev examples", number=True))
+    columns = (Column("Setting"), Column("Chosen"), Column("Tried"), Column("By"), Column("Examples", number=True))
     rows = tuple(_choice_row(choice) for choice in recipe.choices)
     return Table(f"Chosen on dev for {arm_name(recipe.arm)}", columns, rows)
 
