@@ -134,6 +134,8 @@ class Comparison:
     """Cases that only the first arm got right (right/wrong metrics)."""
     second_only: int | None = None
     clusters: int | None = None
+    seed_error: float = 0.0
+    """The part of the standard error that is due to training seeds, which more cases do not lessen."""
 
 
 class VerdictKind(StrEnum):
@@ -252,6 +254,8 @@ class Standing:
     best_whatever: dict[str, float]
     """The same with nothing known of the weights."""
     reversals: tuple[Reversal, ...] = ()
+    unmeasured: tuple[str, ...] = ()
+    """Criteria that were weighed and could not be measured for all arms; left out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import msgspec
 
 from harness import provenance
 from harness.errors import RunFolderError
+from harness.experiment.experiments import wanted
 from harness.experiment.finish import unanswered
 from harness.experiment.prepared import Prepared
 from harness.models.bundled import cache_folder, file_digest
@@ -120,6 +121,8 @@ def _copy(other: RunFolder, folder: RunFolder, ready: Prepared, *, command: str)
         inferred=scenario.inferred,
         warnings=tuple(str(w) for w in scenario.warnings),
         removed=scenario.removed,
+        criteria=scenario.criteria,
+        experiments=wanted(scenario, ready.places.arms, quick=other.scenario().quick),
     )
     made = replace(
         other.provenance(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -17,7 +18,7 @@ from harness.records import CaseScore, Comparison
 from harness.scenario import Case, DecisionRule
 from harness.stats.multiplicity import holm
 from harness.stats.paired import mcnemar_exact, paired_intervals, permutation_p
-from harness.stats.seeds import p_with_seeds, paired_intervals_with_seeds
+from harness.stats.seeds import p_with_seeds, paired_intervals_with_seeds, spread
 from harness.stats.sequential import e_process
 
 
@@ -160,10 +161,11 @@ def _compare(shared: _Shared, *, metric: Metric, rule: DecisionRule, arms: tuple
 
 def _looked_at(found: Comparison, shared: _Shared) -> Comparison:
     """The pair's p from an e-process: p = 1 / e holds whenever one looks (Ville's inequality), two-sided by the mean of
-    both directions' e-values."""
-    differences = shared.differences[0]
+    both directions' e-values. With several seeds the p over seeds and cases stands where it is larger."""
+    differences = shared.differences.mean(axis=0)
     both = [float(e_process(sign * differences, clusters=shared.clusters)[-1]) for sign in (1.0, -1.0)]
     p = min(1.0, 2.0 / max(sum(both), 1e-300))
+    p = max(p, found.p) if len(shared.differences) > 1 else p
     return replace(found, p=p, p_adjusted=p, method="e-process (stopped early)", first_only=None, second_only=None)
 
 
@@ -194,7 +196,12 @@ def _compare_seeds(shared: _Shared, *, metric: Metric, rule: DecisionRule, arms:
         p_adjusted=p,
         method=f"permutation and t over {len(differences)} seeds{grouped}",
         clusters=None if shared.clusters is None else len(set(shared.clusters)),
+        seed_error=_or_none(spread(differences, clusters=shared.clusters).seed_error),
     )
+
+
+def _or_none(error: float) -> float:
+    return 0.0 if math.isnan(error) else error
 
 
 def _test(

@@ -20,7 +20,7 @@ from harness.experiment.decide import request_cost
 from harness.experiment.probes.facts_change import INDEXED, STALE, FactsChangeProbe
 from harness.experiment.probes.read import Evidence
 from harness.experiment.probes.words import minutes, score
-from harness.experiment.score import clusters_of
+from harness.experiment.score import NO_SEEDS, FurtherSeeds, by_seed, clusters_of
 from harness.experiment.wording import share
 from harness.metrics.registry import metric_named
 from harness.metrics.usable import fault_of
@@ -36,15 +36,21 @@ CONCENTRATION = 20.0
 
 
 def standing(
-    folder: RunFolder, case_scores: Sequence[CaseScore], costs: Sequence[Cost], *, arms: Sequence[str]
+    folder: RunFolder,
+    case_scores: Sequence[CaseScore],
+    costs: Sequence[Cost],
+    *,
+    arms: Sequence[str],
+    seeds: FurtherSeeds = NO_SEEDS,
 ) -> Standing | None:
     """The arms, the control left out, under the scenario's criteria; None where it weighs none or fewer than two arms
     took part."""
     weighed = folder.scenario().criteria
-    shown = tuple(arm for arm in arms if arm != CONTROL)
+    answering = {score.arm for score in case_scores if not score.failed}
+    shown = tuple(arm for arm in arms if arm != CONTROL and arm in answering)
     if weighed is None or len(shown) < 2:
         return None
-    values, quality = _values(folder, case_scores, {c.arm: c for c in costs}, arms=shown, weighed=weighed)
+    values, quality = _values(folder, case_scores, {c.arm: c for c in costs}, arms=shown, weighed=weighed, seeds=seeds)
     weights = {name: w for name, w in asdict(weighed).items() if w > 0 and name in values}
     if not weights:
         return None
@@ -67,6 +73,7 @@ def standing(
         dict(zip(shown, map(float, sure), strict=True)),
         dict(zip(shown, map(float, unsure), strict=True)),
         tuple(_reversals(table, weights, shown)),
+        tuple(name for name, w in asdict(weighed).items() if w > 0 and name not in values),
     )
 
 
@@ -89,20 +96,28 @@ def _values(
     *,
     arms: Sequence[str],
     weighed: Criteria,
+    seeds: FurtherSeeds,
 ) -> tuple[dict[str, list[CriterionValue]], NDArray[np.float64]]:
     """Criterion -> value of each arm, where it was measured for all; and the resampled quality, (arms, draws)."""
     rule, cases = folder.rule().rule, folder.cases()
     is_share = metric_named(rule.metric).right_or_wrong
     by_case = {(s.arm, s.case_id): s.values.get(rule.metric, 0.0) for s in case_scores}
     kept = [c for c in cases if all((arm, c.id) in by_case for arm in arms)]
-    matrix = np.array([[by_case[arm, c.id] for c in kept] for arm in arms])
-    parts = resampled_weights(len(kept), resamples=DRAWS, seed=rule.seed, clusters=clusters_of(kept))
-    counts = np.concatenate(list(parts))
-    quality = (matrix @ counts.T) / counts.sum(axis=1)
+    counts = np.concatenate(
+        list(resampled_weights(len(kept), resamples=DRAWS, seed=rule.seed, clusters=clusters_of(kept)))
+    )
+    rng = np.random.default_rng([rule.seed, 2])
+    means, drawn = [], []
+    for arm in arms:  # (seeds, cases): cases and seeds are both drawn again
+        table = by_seed([by_case[arm, c.id] for c in kept], seeds.get(arm, ()), metric=rule.metric, cases=kept)
+        by_draw = (table @ counts.T) / counts.sum(axis=1)
+        picked = rng.integers(0, len(table), (len(table), DRAWS))
+        means.append(float(table.mean()))
+        drawn.append(np.take_along_axis(by_draw, picked, axis=0).mean(axis=0))
+    quality = np.array(drawn)
     found = {
         "quality": [
-            CriterionValue(a, "quality", float(v), score(float(v), is_share=is_share))
-            for a, v in zip(arms, matrix.mean(axis=1), strict=True)
+            CriterionValue(a, "quality", v, score(v, is_share=is_share)) for a, v in zip(arms, means, strict=True)
         ]
     }
     found |= _ratio("cost", {a: request_cost(costs[a]) for a in arms if a in costs}, arms, "{:,.0f} token equivalents")

@@ -279,8 +279,13 @@ def _cases_for_gap(gap: Comparison, evidence: Evidence) -> int:
     rule = evidence.rule
     if math.isnan(gap.difference + gap.high - gap.low):
         return MOST_CASES
-    sd = (gap.high - gap.low) / 2 / NormalDist().inv_cdf(1 - rule.alpha / 2) * math.sqrt(gap.n)
+    error = (gap.high - gap.low) / 2 / NormalDist().inv_cdf(1 - rule.alpha / 2)
+    sd = math.sqrt(max(0.0, error**2 - gap.seed_error**2) * gap.n)
     lead, missing = abs(gap.difference), rule.margin - gap.difference
+    if gap.seed_error:  # what the seeds alone make uncertain, no number of cases takes away
+        steps = NormalDist().inv_cdf(1 - rule.alpha / 2) + NormalDist().inv_cdf(0.8)
+        taken = steps * gap.seed_error
+        lead, missing = (math.copysign(math.sqrt(max(0.0, v * v - taken * taken)), v) for v in (lead, missing))
     routes = [MOST_CASES]
     if missing > ROUNDING:
         routes.append(cases_for(missing, sd=sd, alpha=2 * rule.alpha))

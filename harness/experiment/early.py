@@ -2,7 +2,8 @@
 
 After each shard every pair of arms is tested by an e-process for "worse by more than the margin"; an e-process may be
 looked at any time without raising the error rate (Ville's inequality; Ramdas et al. 2022, arXiv 2210.01948). A fifth of
-alpha is spent on it, shared by all ordered pairs. The control is never stopped: it costs nothing.
+alpha is spent on it, shared by all ordered pairs. The control is never stopped: it costs nothing. An arm that is tuned
+from several seeds is neither stopped nor stops another: while arms answer, only its first seed is known.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Looker:
     kind: Kind
     labels: tuple[str, ...]
     arms: tuple[str, ...]
-    """All arms that began, without the control."""
+    """All arms that may be stopped and stop others."""
     largest: int = 1
     """Cases of the largest group."""
 
@@ -90,9 +91,10 @@ def _has_all(found: Mapping[str, Prediction], seen: Sequence[Case]) -> bool:
     return all(case.id in found for case in seen)
 
 
-def can_stop(arm: str) -> bool:
-    """Whether an arm may be stopped at all."""
-    return arm != CONTROL
+def can_stop(arm: str, *, tuned: bool, seeds: int) -> bool:
+    """Whether an arm may be stopped, and stop others: not the control, and no arm whose other seeds are still to come,
+    because the first seed alone says too little of it."""
+    return arm != CONTROL and not (tuned and seeds > 1)
 
 
 def without(

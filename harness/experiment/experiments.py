@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.resources import files
+
+import msgspec
 
 from harness.experiment.options import RunOptions
 from harness.experiment.prepared import Prepared
@@ -21,10 +26,14 @@ from harness.store import RunFolder
 class Done:
     """An experiment's variants are answered, as far as they could be."""
 
+    cannot: str = ""
+    """What it lacks on this scenario; empty where it could be run."""
     broken: str = ""
-    """Why the experiment as a whole could not go on; empty where it could."""
+    """Why it could not go on, such as an endpoint that was down: it is tried again by the next run."""
     added_later: bool = False
     """It was asked for when a verdict was there already."""
+    inputs: str = ""
+    """Digest of what it reads beside the main run's input."""
 
 
 def wanted(scenario: Scenario, arms: Sequence[str], *, quick: bool) -> tuple[str, ...]:
@@ -33,28 +42,63 @@ def wanted(scenario: Scenario, arms: Sequence[str], *, quick: bool) -> tuple[str
     return (*((SeedsProbe.name,) if seeds else ()), *scenario.experiments.run)
 
 
+def inputs_of(name: str, scenario: Scenario) -> str:
+    """Digest of what an experiment reads that is no part of the main run's key."""
+    asked = scenario.experiments
+    parts: dict[str, object] = {
+        "learning_curve": (),
+        "facts_change": scenario.after,
+        "harm": (asked.cases, _general()),
+        "consistency": (asked.cases, scenario.rewordings),
+        "retrieval": asked.cases,
+        "form": (asked.cases, scenario.schema, scenario.keys),
+        "judge": (asked.cases, asked.judge, scenario.human_labels),
+    }
+    return hashlib.sha256(msgspec.json.encode(parts.get(name, ()))).hexdigest()[:32]
+
+
+def _general() -> str:
+    data = files("harness.experiment.probes").joinpath("general.jsonl").read_bytes()
+    return hashlib.sha256(data).hexdigest()
+
+
 def pending(folder: RunFolder, ready: Prepared, options: RunOptions) -> tuple[str, ...]:
-    """Experiments that are on and not done yet."""
+    """Experiments that are on and not done yet, or done on other input, or broke."""
     names = wanted(ready.scenario, ready.places.arms, quick=options.quick)
-    return tuple(name for name in names if not folder.has(f"experiments/{name}/done.json"))
+    return tuple(name for name in names if not _stands(folder, name, ready.scenario))
+
+
+def _stands(folder: RunFolder, name: str, scenario: Scenario) -> bool:
+    if not _is_done(folder, name):
+        return False
+    done = folder.read(f"experiments/{name}/done.json", Done)
+    return not done.broken and done.inputs == inputs_of(name, scenario)
 
 
 def run_experiments(ground: Ground) -> None:
     """Answer every experiment that is on; one that breaks costs only itself."""
-    folder = ground.folder
-    later = folder.has("verdict.json")
+    folder, scenario = ground.folder, ground.scenario
+    later = folder.has("verdict.json") or bool(folder.provenance().taken_from)
     stored = folder.scenario()
-    names = wanted(ground.scenario, tuple(ground.recipes), quick=ground.options.quick)
+    names = wanted(scenario, stored.arms, quick=ground.options.quick)
     known = (*stored.experiments, *(name for name in names if name not in stored.experiments))
     if known != stored.experiments:
         folder.write("scenario.json", replace(stored, experiments=known))
     for name in names:
-        if folder.has(f"experiments/{name}/done.json"):
-            continue
-        one = probe(name)
-        why = one.missing(ground.scenario, tuple(ground.recipes))
-        broken = why if why else answer_probe(one, ground)
-        folder.write(f"experiments/{name}/done.json", Done(broken, later and name != SeedsProbe.name))
+        if not _stands(folder, name, scenario):
+            _run_one(name, ground, later=later)
+
+
+def _run_one(name: str, ground: Ground, *, later: bool) -> None:
+    folder, one = ground.folder, probe(name)
+    place, inputs = f"experiments/{name}", inputs_of(name, ground.scenario)
+    begun = folder.read(f"{place}/begun.json", str) if folder.has(f"{place}/begun.json") else inputs
+    if begun != inputs:  # answers to other input are no part of this
+        shutil.rmtree(folder.path / place)
+    folder.write(f"{place}/begun.json", inputs)
+    cannot = one.missing(ground.scenario, tuple(ground.recipes)) or ""
+    broken = "" if cannot else answer_probe(one, ground)
+    folder.write(f"{place}/done.json", Done(cannot, broken, later and name != SeedsProbe.name, inputs))
 
 
 def findings(folder: RunFolder) -> tuple[Finding, ...]:
@@ -68,6 +112,8 @@ def _is_done(folder: RunFolder, name: str) -> bool:
 
 def _finding(folder: RunFolder, name: str) -> Finding:
     done = folder.read(f"experiments/{name}/done.json", Done)
-    if done.broken:
-        return Finding(name, (f"It could not be run: {done.broken}",), could_not=done.broken)
-    return replace(probe(name).finding(Evidence(folder, name)), added_later=done.added_later)
+    why = done.cannot or done.broken
+    if why:
+        return Finding(name, (f"It could not be run: {why}",), could_not=why)
+    found = probe(name).finding(Evidence(folder, name))
+    return replace(found, added_later=done.added_later)

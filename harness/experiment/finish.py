@@ -153,7 +153,8 @@ def finish(folder: RunFolder) -> Verdict:
     )
     found = findings(folder)
     out = {one.arm for one in verdict.stopped}
-    weighed = standing(folder, case_scores, costs(folder), arms=[a for a in taking_part(folder) if a not in out])
+    left = [arm for arm in taking_part(folder) if arm not in out]
+    weighed = standing(folder, case_scores, costs(folder), arms=left, seeds=further_seeds(folder))
     verdict = replace(verdict, standing=weighed)
     looks = _looks(folder, case_scores)
     verdict = replace(
@@ -164,6 +165,9 @@ def finish(folder: RunFolder) -> Verdict:
     )
     verdict = replace(verdict, advice=_advice(folder, verdict, case_scores=case_scores, scores=scores))
     verdict = replace(verdict, advice=_with_experiments(verdict.advice, found))
+    if verdict.exploratory and verdict.advice.relation is not None:
+        reasons = ("What decides was changed after answers had been seen, so this run can confirm or refute nothing.",)
+        verdict = replace(verdict, advice=replace(verdict.advice, relation="undecided", reasons=reasons))
     folder.write("scores.json", scores)
     if found or folder.has("findings.json"):
         folder.write("findings.json", found)
@@ -270,6 +274,14 @@ def unanswered(folder: RunFolder) -> int:
     return sum(max(0, stopped.get(arm, wanted) - len(predictions.get(arm, {}))) for arm in taking_part(folder))
 
 
+def _seeds_are_done(folder: RunFolder) -> bool:
+    """Whether tuned arms have been trained from all seeds that the run was to have."""
+    stored, out = folder.scenario(), {one.arm for one in folder.stopped() or ()}
+    tuned = [recipe.arm for recipe in folder.recipes() if recipe.adapter and recipe.arm in taking_part(folder)]
+    wanted = stored.seeds > 1 and any(arm not in out for arm in tuned)
+    return not wanted or folder.has(f"experiments/{SeedsProbe.name}/done.json")
+
+
 def require_finished(folder: RunFolder) -> None:
     """Only a whole run has a verdict.
 
@@ -278,9 +290,12 @@ def require_finished(folder: RunFolder) -> None:
     """
     begun = folder.has("scenario.json") and folder.has("left_out.json")
     missing = unanswered(folder) if begun else None
-    if missing == 0 and folder.has("latency.jsonl"):
+    seeded = begun and _seeds_are_done(folder)
+    if missing == 0 and folder.has("latency.jsonl") and seeded:
         return
     stage = "it has only begun" if missing is None else "its requests are still to be timed"
+    if missing == 0 and folder.has("latency.jsonl"):
+        stage = "its tuned arms are still to be trained from further seeds"
     how_far = f"{missing:,} answers are still missing" if missing else stage
     raise RunFolderError(
         f"{folder.path} is not finished: {how_far}. The `bakeoff run` command that began it goes on where it was: "

@@ -3,7 +3,8 @@
 A rule that is changed after answers were seen can be bent to the answer that one would like. So a run looks for earlier
 runs on the same cases (in the same runs folder, and those of the same scenario folder that this machine knows of); the
 earliest that was not exploratory fixed the rule. What differs is named and refused, unless the run is declared
-exploratory, and then its report says so.
+exploratory, and then its report says so. A cut (`--eval-limit`) of cases that were answered before is let through and
+marked.
 """
 
 from __future__ import annotations
@@ -37,15 +38,21 @@ def changes_since_first_look(ready: Prepared, folder: RunFolder, options: RunOpt
     earlier = _first(ready, folder, options)
     if earlier is None:
         return ()
-    cut = options.overrides.eval_limit is not None
-    changes = (*_rule_changes(earlier, ready.scenario.rule), *_case_changes(earlier, ready.scenario, cut=cut))
-    if changes and not options.explore:
+    rule, cases = (tuple(found) for found in _changes(earlier, ready.scenario))
+    changes = (*rule, *cases)
+    # A cut is no bending of the rule, but its cases were seen: such a verdict is exploratory and need not be refused.
+    refused = rule if options.overrides.eval_limit is not None else changes
+    if refused and not options.explore:
         raise RuleChanged(
             f"What decides was changed after answers to these eval cases had been made (in {earlier.path}): "
             f"{'; '.join(changes)}. Put it back, or run with --explore: the report will then say that its verdict is "
             "exploratory. New eval cases that nobody has seen start afresh."
         )
     return changes
+
+
+def _changes(earlier: RunFolder, scenario: Scenario) -> tuple[Iterator[str], Iterator[str]]:
+    return _rule_changes(earlier, scenario.rule), _case_changes(earlier, scenario)
 
 
 def _first(ready: Prepared, folder: RunFolder, options: RunOptions) -> RunFolder | None:
@@ -72,7 +79,7 @@ def _candidates(ready: Prepared, options: RunOptions) -> Iterator[Path]:
 
 
 def _same_cases(old: tuple[Case, ...], new: tuple[Case, ...]) -> bool:
-    first, second = ({(c.id, c.input) for c in cases} for cases in (old, new))
+    first, second = ({c.input for c in cases} for cases in (old, new))
     return len(first & second) >= SHARED * max(1, min(len(first), len(second)))
 
 
@@ -84,12 +91,24 @@ def _rule_changes(earlier: RunFolder, rule: DecisionRule) -> Iterator[str]:
             yield f"{name.replace('_', ' ')} was {_shown(was)}, now it is {_shown(now)}"
 
 
-def _case_changes(earlier: RunFolder, scenario: Scenario, *, cut: bool) -> Iterator[str]:
-    old, new = {c.id: c for c in earlier.cases()}, {c.id: c for c in scenario.cases}
-    other = [name for name, case in new.items() if name in old and _content(old[name]) != _content(case)]
-    if other:
-        yield f"{_counted(other)} changed ({_some(other)})"
-    gone = [] if cut else [name for name in old if name not in new]
+def _case_changes(earlier: RunFolder, scenario: Scenario) -> Iterator[str]:
+    """Cases are matched by id and, where ids come from line numbers, by input."""
+    old, new = earlier.cases(), scenario.cases
+    by_input = {case.input: case for case in new}
+    by_id = {case.id: case for case in new}
+    shown = {case.input for case in old}
+    changed, gone = [], []
+    for case in old:
+        same = by_input.get(case.input)
+        moved = by_id.get(case.id)
+        if same is not None:
+            changed += [case.id] if _content(same) != _content(case) else []
+        elif moved is not None and moved.input not in shown:
+            changed.append(case.id)
+        else:
+            gone.append(case.id)
+    if changed:
+        yield f"{_counted(changed)} changed ({_some(changed)})"
     if gone:
         yield f"{_counted(gone)} taken out ({_some(gone)})"
 

@@ -27,6 +27,7 @@ from harness.experiment.options import RunOptions, Silent, Watcher
 from harness.experiment.plan import make_plan, remember_duration
 from harness.experiment.prepared import Prepared
 from harness.experiment.probes.base import Ground
+from harness.experiment.probes.seeds import seeds_wanted
 from harness.experiment.setup import audited, build_bench, embedder_for, lineup
 from harness.experiment.setup_record import write_setup
 from harness.generation.isolation import attempt, said
@@ -106,7 +107,7 @@ def run(
 def run_prepared(ready: Prepared, *, options: RunOptions, watcher: Watcher) -> Finished:
     """Run what `prepare` made ready."""
     finished = _run_in_folder(ready, options=options, watcher=watcher)
-    if options.remember and remember.wanted():
+    if options.remember and remember.wanted() and not finished.verdict.exploratory:
         trouble = remember.remember(finished.folder)
         if trouble:
             watcher.note(trouble)
@@ -125,6 +126,8 @@ def _run_in_folder(ready: Prepared, *, options: RunOptions, watcher: Watcher) ->
         if changed:
             folder.write("exploratory.json", changed)
         seen = folder.has("verdict.json") and unanswered(folder) == 0
+        if seen and folder.scenario().criteria != ready.scenario.criteria:
+            folder.write("scenario.json", replace(folder.scenario(), criteria=ready.scenario.criteria))
         if seen and not pending(folder, ready, options):
             watcher.note(f"Everything is answered already in {folder.path}; the verdict is drawn again from it.")
             return Finished(folder, finish(folder))
@@ -228,7 +231,8 @@ def _answer_arms(
     scenario = bench.scenario
     early = scenario.experiments.stop_early
     parts = shards(scenario.cases, seed=scenario.seed) if early else [scenario.cases]
-    arms = tuple(name for name in recipes if can_stop(name))
+    seeds = seeds_wanted(scenario, quick=bench.quick)
+    arms = tuple(name for name, recipe in recipes.items() if can_stop(name, tuned=bool(recipe.adapter), seeds=seeds))
     looker = Looker(scenario.rule, scenario.kind, scenario.labels, arms, largest_group(scenario.cases))
     stopped: dict[str, Stopped] = {}
     seen: list[Case] = []

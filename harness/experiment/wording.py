@@ -136,7 +136,8 @@ class _Words:
         if self.verdict.kind is VerdictKind.COULD_NOT_COMPARE or not self.cases:
             return
         yield (
-            f"measured by {self.metric.title} on {self.cases} cases, the same for all; in brackets the "
+            f"measured by {self.metric.title} on {self.cases} cases, the same for all"
+            f"{' that were not stopped' if self.verdict.stopped else ''}; in brackets the "
             f"{self.confidence} interval; differences below {self.points(self.rule.margin)} were agreed not to matter."
         )
 
@@ -315,12 +316,24 @@ def _ahead(words: _Words, difference: float) -> str:
 
 def _what_settles(words: _Words) -> str:
     needed = words.verdict.cases_needed or THOUSANDS
+    if needed >= THOUSANDS and _luck_of_seeds(words):
+        return (
+            "more cases alone would not settle it: tuned arms move too much with the training seed. Train them from "
+            "more seeds (--seeds), or agree on a larger margin for the next run."
+        )
     if needed >= THOUSANDS:
         return (
             "it would take many thousands of cases to settle: the difference seen lies too close to the "
             "smallest that matters. Choose by cost, or agree on a larger margin for the next run."
         )
     return f"about {needed:,} cases in all would settle it, if the differences seen here are the true ones."
+
+
+def _luck_of_seeds(words: _Words) -> bool:
+    """Whether seeds make an open gap more uncertain than the margin, whatever the number of cases."""
+    tied = set(words.verdict.tied)
+    pairs = (one for one in words.verdict.comparisons if {one.first, one.second} <= tied)
+    return any(2 * one.seed_error > words.rule.margin for one in pairs)
 
 
 def _left_out(words: _Words) -> Iterator[str]:

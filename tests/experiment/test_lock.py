@@ -84,3 +84,36 @@ def test_other_cases_start_afresh(path, tmp_path):
     (other / "eval.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     set_rule(other, "margin = 0.05", "margin = 0.2")
     assert fake_run(other, tmp_path / "second", quick=True).verdict.margin == 0.2
+
+
+def test_a_cut_of_cases_that_were_seen_is_let_through_and_marked(path, tmp_path):
+    from harness.scenario_file.read import Overrides
+
+    fake_run(path, tmp_path / "first", quick=True)
+    cut = fake_run(path, tmp_path / "second", quick=True, overrides=Overrides(eval_limit=6), remember=False)
+    assert cut.verdict.exploratory[0].startswith("4 eval cases were taken out")
+
+
+def test_rows_without_ids_are_matched_by_their_input(path, tmp_path):
+    rows = [json.loads(line) for line in (path / "eval.jsonl").read_text().splitlines()]
+    for row in rows:
+        del row["id"]
+    (path / "eval.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    fake_run(path, tmp_path / "first", quick=True)
+    (path / "eval.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[1:]))
+    with pytest.raises(UserError, match="1 eval case was taken out"):
+        fake_run(path, tmp_path / "second", quick=True)
+
+
+def test_an_exploratory_run_confirms_nothing_and_is_not_remembered(path, tmp_path, monkeypatch):
+    home = tmp_path / "data"
+    monkeypatch.setenv("BAKEOFF_DATA_DIR", str(home))
+    advice = '[advice]\ndate = 2026-11-25\napproach = "rag"\nhypothesis = "Retrieval wins."\n'
+    (path / "scenario.toml").write_text((path / "scenario.toml").read_text() + advice)
+    first = fake_run(path, tmp_path / "first", quick=True)
+    assert first.verdict.advice.relation == "confirmed"
+    kept = len(list(home.glob("verdicts/*.json")))
+    set_rule(path, "margin = 0.05", "margin = 0.01")
+    second = fake_run(path, tmp_path / "second", quick=True, explore=True)
+    assert second.verdict.advice.relation == "undecided"
+    assert len(list(home.glob("verdicts/*.json"))) == kept == 1

@@ -32,18 +32,18 @@ def answer_probe(probe: Probe, ground: Ground) -> str:
 def _answer_all(probe: Probe, ground: Ground, home: Path) -> None:
     for number, variant in enumerate(probe.variants(ground)):
         ground.watcher.stage(f"experiment {probe.name}", f"{variant.arm}, {variant.condition}")
-        answer_variant(variant, ground, RunFolder(home / f"{number:02d}-{_slug(variant)}"))
+        answer_variant(variant, ground, RunFolder(home / _slug(variant)), number=number)
 
 
 def _slug(variant: Variant) -> str:
     return re.sub(r"[^a-z0-9]+", "-", f"{variant.arm} {variant.condition}".casefold()).strip("-")[:60]
 
 
-def answer_variant(variant: Variant, ground: Ground, place: RunFolder) -> None:
+def answer_variant(variant: Variant, ground: Ground, place: RunFolder, *, number: int) -> None:
     """Prepare where needed, then answer what is not answered yet."""
     place.path.mkdir(parents=True, exist_ok=True)
     place.mend()
-    record = VariantRecord(variant.arm, variant.condition, variant.seed, variant.size)
+    record = VariantRecord(variant.arm, variant.condition, number, variant.seed, variant.size)
     recipe = _recipe(variant, ground, place)
     if isinstance(recipe, Exception):
         place.write("variant.json", replace(record, failed=said(recipe)))

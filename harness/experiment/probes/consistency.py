@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from harness.experiment.probes.base import Effort, Ground, Variant, share_of_cases
 from harness.experiment.probes.read import Answered, Evidence
+from harness.experiment.probes.rivals import best_arm
 from harness.experiment.wording import name_of, share
 from harness.metrics.labels import fold
 from harness.records import CONTROL, Contradiction, Finding, Reading
@@ -44,14 +45,14 @@ class ConsistencyProbe:
 
     def variants(self, ground: Ground) -> Iterator[Variant]:
         """Arm by arm, so that adapters are merged in turn."""
-        reworded = {r.case_id: r.input for r in ground.scenario.rewordings}
         cases = ground.cases
-        said = tuple(replace(c, input=reworded[c.id]) for c in ground.scenario.cases if c.id in reworded)
+        said = reworded(ground.scenario)
         for arm in ground.arms:
             yield ground.as_run(arm, CASING, cases=tuple(replace(c, input=_cased(c.input)) for c in cases))
             yield ground.as_run(arm, SPACING, cases=tuple(_spaced(c) for c in cases))
-            if said:
-                yield ground.as_run(arm, PARAPHRASE, cases=said)
+            for number, part in enumerate(said, start=1):
+                condition = PARAPHRASE if number == 1 else f"{PARAPHRASE} {number}"
+                yield ground.as_run(arm, condition, cases=part)
             for draw in range(1, DRAWS + 1):
                 hot = replace(ground.bench, temperature=TEMPERATURE, sampling_seed=draw)
                 yield ground.as_run(arm, f"{SAMPLED} {draw}", cases=cases, bench=hot)
@@ -72,6 +73,18 @@ class ConsistencyProbe:
         )
 
 
+def reworded(scenario: Scenario) -> list[tuple[Case, ...]]:
+    """Cases in other words: the first wording of each, then the second of those that have one, and so on."""
+    texts: dict[str, list[str]] = {}
+    for one in scenario.rewordings:
+        texts.setdefault(one.case_id, []).append(one.input)
+    most = max((len(found) for case, found in texts.items() if any(c.id == case for c in scenario.cases)), default=0)
+    return [
+        tuple(replace(c, input=texts[c.id][n]) for c in scenario.cases if len(texts.get(c.id, ())) > n)
+        for n in range(most)
+    ]
+
+
 def _cased(text: str) -> str:
     """In lower case; where that changes nothing, in capitals."""
     return text.lower() if text != text.lower() else text.upper()
@@ -87,10 +100,15 @@ def _spaced(case: Case) -> Case:
 
 def _readings(evidence: Evidence, arm: str) -> Iterator[Reading]:
     main = evidence.main[arm]
-    for condition in (CASING, SPACING, PARAPHRASE):
+    for condition in (CASING, SPACING):
         found = evidence.of(condition).get(arm)
         if found is not None:
             yield _reading(evidence, arm, condition, _agreeing(evidence, main, found))
+    said = [v for v in evidence.variants if v.arm == arm and v.condition.startswith(PARAPHRASE) and v.complete]
+    if said:
+        wordings = [_agreeing(evidence, main, v) for v in said]
+        alike = {name: _mean([w[name] for w in wordings if name in w]) for name in wordings[0]}
+        yield _reading(evidence, arm, PARAPHRASE, alike, right_or_wrong=len(said) == 1)
     draws = [v for v in evidence.variants if v.arm == arm and v.condition.startswith(SAMPLED) and v.complete]
     if len(draws) > 1:
         values = [_agreeing(evidence, a, b) for n, a in enumerate(draws) for b in draws[n + 1 :]]
@@ -133,7 +151,9 @@ def _contradicted(evidence: Evidence, readings: Sequence[Reading]) -> Iterator[C
     answers = dict(advice.answers) if advice else {}
     if not advice or answers.get("consistency") != "strict":
         return
-    best = max(evidence.main, key=lambda arm: _quality(evidence, arm) if arm != CONTROL else -1.0)
+    best = best_arm(evidence)
+    if best is None:
+        return
     low = [r for r in readings if r.arm == best and _change(r) in (CASING, PARAPHRASE) and (r.high or 1.0) < STRICT]
     if low:
         worst = min(low, key=lambda r: r.value)
@@ -146,6 +166,5 @@ def _contradicted(evidence: Evidence, readings: Sequence[Reading]) -> Iterator[C
         )
 
 
-def _quality(evidence: Evidence, arm: str) -> float:
-    values = evidence.main[arm].values(evidence.metric)
-    return sum(values.values()) / max(1, len(values))
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / max(1, len(values))

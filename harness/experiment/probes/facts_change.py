@@ -14,18 +14,22 @@ from dataclasses import replace
 
 from harness.arms.bench import Bench
 from harness.arms.registry import arm as arm_named
+from harness.audit.leaks import exact_leaks, near_duplicates, without_leaks
 from harness.experiment.probes.base import Effort, Ground, Variant, tuned_among
 from harness.experiment.probes.read import Answered, Evidence
 from harness.experiment.probes.words import gap, minutes, score
 from harness.experiment.wording import name_of
 from harness.metrics.registry import metric_named
 from harness.records import CONTROL, Contradiction, Finding, Reading, Usage
-from harness.scenario import After, Case, Document, Scenario
+from harness.scenario import After, Case, Document, Kind, Scenario
 from harness.store import RunFolder
 
 STALE, INDEXED, RETRAINED = "nothing updated", "index made anew", "trained anew"
 READERS = ("rag", "rag_lora")
-OFTEN = ("weekly", "daily", "realtime")
+EXAMPLES = "nearest_shots"
+"""Its index holds training examples: pairs of the changed facts bring it up to date."""
+MUCH = 0.1
+"""Share of questions with another answer from which on facts are not static."""
 
 
 class FactsChangeProbe:
@@ -55,13 +59,16 @@ class FactsChangeProbe:
         fresh = updated(ground.bench, after)
         for arm in ground.arms:
             yield ground.as_run(arm, STALE, cases=after.cases)
+        pairs = usable_pairs(after, ground.bench)
+        more = replace(fresh, train=with_changed(fresh.train, pairs))
         readers = [arm for arm in ground.arms if arm in READERS]
         if readers:
             _timed_index(ground, fresh)
         for arm in readers:
             yield ground.as_run(arm, INDEXED, cases=after.cases, bench=fresh)
-        if after.train:
-            more = replace(fresh, train=with_changed(fresh.train, after))
+        if pairs:
+            if EXAMPLES in ground.arms:
+                yield ground.as_run(EXAMPLES, INDEXED, cases=after.cases, bench=more)
             for arm in ground.tuned:
                 seed = ground.scenario.seed
                 yield Variant(arm, RETRAINED, arm_named(arm), after.cases, more, seed=seed)
@@ -95,10 +102,20 @@ def merged(documents: tuple[Document, ...], after: After) -> tuple[Document, ...
     return (*kept, *new.values())
 
 
-def with_changed(train: tuple[Case, ...], after: After) -> tuple[Case, ...]:
+def usable_pairs(after: After, bench: Bench) -> tuple[Case, ...]:
+    """The pairs of changed facts that are none of the questions asked, nor nearly."""
+    train, cases = after.train, after.cases
+    removed = exact_leaks(train, cases)
+    if bench.embedder is not None and train:
+        vectors = [bench.embedder.encode([case.input for case in rows]) for rows in (train, cases)]
+        removed += near_duplicates(train, cases, train_vectors=vectors[0], case_vectors=vectors[1])
+    return without_leaks(train, removed)
+
+
+def with_changed(train: tuple[Case, ...], pairs: tuple[Case, ...]) -> tuple[Case, ...]:
     """The training examples and the changed pairs; an example of the same input is replaced."""
-    changed = {case.input for case in after.train}
-    return (*(case for case in train if case.input not in changed), *after.train)
+    changed = {case.input for case in pairs}
+    return (*(case for case in train if case.input not in changed), *pairs)
 
 
 def _timed_index(ground: Ground, fresh: Bench) -> None:
@@ -128,9 +145,9 @@ def _lenient(evidence: Evidence) -> str:
 
 
 def _stale(evidence: Evidence, one: Answered) -> Iterator[Reading]:
-    """How often the old fact is told."""
+    """How often the old fact is told; of an object or a long text only a part changes, so that is not asked there."""
     old = _old_answers(evidence, one)
-    if not old:
+    if not old or evidence.kind not in (Kind.SHORT_ANSWER, Kind.LABELS):
         return
     before = replace(one, cases=tuple(old.values()))
     metric = _lenient(evidence)
@@ -159,13 +176,12 @@ def _sentences(evidence: Evidence) -> Iterator[str]:
         options = [found[arm] for found in (indexed, again, stale) if arm in found]
         best[arm] = max(options, key=lambda run: _mean(run.values(metric)))
     if best:
-        first = max(best, key=lambda arm: _mean(best[arm].values(metric)))
         share = metric_named(metric).right_or_wrong
         shown = [
             f"{name_of(a)} {score(_mean(r.values(metric)), is_share=share)} ({r.condition})" for a, r in best.items()
         ]
-        yield f"On the changed facts, each arm as up to date as it could be made: {'; '.join(shown)}." if first else ""
-    for arm, run in indexed.items():
+        yield f"On the changed facts, each arm as up to date as could be: {'; '.join(shown)}."
+    for arm, run in ((a, r) for a, r in indexed.items() if a in READERS):
         gained = evidence.difference(run.values(metric), stale[arm].values(metric)) if arm in stale else None
         if gained is not None and index_seconds is not None:
             yield (f"{name_of(arm)}: a new index took {minutes(index_seconds)} and brought {gap(gained)} on them.")
@@ -184,15 +200,16 @@ def _mean(values: Mapping[str, float]) -> float:
 
 
 def _contradicted(evidence: Evidence) -> Iterator[Contradiction]:
-    """`static` or `yearly` where documents changed under the run's own questions cannot be judged here; what can be
-    judged: facts that change often while the advised arm could not be brought up to date."""
+    """`static`, where answers to a tenth of the run's own questions change with the documents."""
     advice = evidence.folder.advice()
     answers = dict(advice.answers) if advice else {}
-    if not advice or answers.get("fact_change_rate") in (None, *OFTEN):
+    if not advice or answers.get("fact_change_rate") != "static":
         return
-    changed = next((len(v.cases) for v in evidence.variants if v.complete), 0)
-    part = changed / max(1, len(evidence.cases))
-    if answers.get("fact_change_rate") == "static" and part >= 0.1:
+    cases = next((v.cases for v in evidence.variants if v.complete), ())
+    known = evidence.cases
+    changed = sum(c.id in known and set(c.accepted) != set(known[c.id].accepted) for c in cases)
+    part = changed / max(1, len(known))
+    if part >= MUCH:
         yield Contradiction(
             "fact_change_rate",
             "static",

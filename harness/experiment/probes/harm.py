@@ -20,7 +20,7 @@ from harness.arms.bench import Bench
 from harness.experiment.probes.base import Effort, Ground, Variant, share_of_cases, tuned_among
 from harness.experiment.probes.read import Answered, Evidence
 from harness.experiment.probes.retrieval import SuppliedArm
-from harness.experiment.probes.words import gap, score
+from harness.experiment.probes.words import gap, scored
 from harness.experiment.wording import name_of, share
 from harness.metrics.labels import fold
 from harness.records import CONTROL, Finding, Reading, Recipe
@@ -35,9 +35,13 @@ BASE = "untuned model"
 GENERAL_INSTRUCTION = "You are a helpful assistant. Answer briefly."
 
 REFUSALS = re.compile(
-    r"\b(?:do(?:es)? not|don't|doesn't|did not|cannot|can't|could not|couldn't|is not|isn't|are not|no)\b[^.]{0,40}"
-    r"\b(?:know|say|said|mention|mentioned|contain|provide|provided|find|found|answer|information|available|stated|given"
-    r"|specified|enough)\b|\b(?:unknown|unclear|not sure|unanswerable|no answer|n/a)\b",
+    r"\b(?:i|we)\b[^.]{0,20}(?:do not|don't|cannot|can't|could not|couldn't|am not able to|are unable to)[^.]{0,20}"
+    r"\b(?:know|say|tell|find|answer|determine)\b"
+    r"|\b(?:no|not enough|insufficient)\s+(?:\w+\s+)?(?:information|idea|answer)\b"
+    r"|(?:\bnot|n't)\s+(?:been\s+)?(?:mentioned|stated|specified|provided|found|included|contained|disclosed)\b"
+    r"|\b(?:contexts?|passages?|documents?|texts?)\b[^.]{0,30}(?:do(?:es)? not|don't|doesn't)[^.]{0,20}"
+    r"\b(?:say|mention|contain|provide|state|give|specify|answer)\b"
+    r"|\b(?:unknown|unanswerable|not sure|n/a)\b",
     re.IGNORECASE,
 )
 """Ways of saying that the answer is not there; English."""
@@ -120,7 +124,7 @@ class HarmProbe:
             yield Variant(arm, GENERAL, PlainArm(), asked, general, recipe=recipe)
             yield ground.as_run(arm, TRAINED, cases=shown)
         known = tuple(case for case in ground.cases if case.context_id is not None)
-        if ground.scenario.documents and known:
+        if ground.scenario.documents and known and ground.scenario.kind in (Kind.SHORT_ANSWER, Kind.FREE_TEXT):
             for arm in (name for name in ground.arms if name in READERS):
                 away = SuppliedArm(arm, lambda b, c, k: b.wrong(c, k))
                 yield Variant(arm, UNANSWERABLE, away, known, bench, recipe=ground.recipes[arm])
@@ -184,17 +188,19 @@ def _passed(run: Answered, items: dict[str, GeneralItem]) -> dict[str, float]:
 
 
 def _overfitting(evidence: Evidence) -> Iterator[Part]:
+    """Training examples and eval cases are different cases: their intervals are set side by side, not paired."""
     for arm, run in evidence.of(TRAINED).items():
-        own, fresh = run.values(evidence.metric), evidence.main[arm].values(evidence.metric)
-        seen, new = (sum(v.values()) / max(1, len(v)) for v in (own, fresh))
-        share_ = evidence.is_share
+        share = evidence.is_share
+        own, fresh = (
+            evidence.mean(one.values(evidence.metric), right_or_wrong=share) for one in (run, evidence.main[arm])
+        )
         text = (
-            f"{name_of(arm)} scores {score(seen, is_share=share_)} on {len(own)} of its own training examples and "
-            f"{score(new, is_share=share_)} on eval: "
+            f"{name_of(arm)} scores {scored(own, is_share=share)} on {len(run.cases)} of its own training examples and "
+            f"{scored(fresh, is_share=share)} on eval: "
             + (
-                "it learned them rather than the task."
-                if seen - new > 0.2
-                else "no sign that it only learned them by heart."
+                "it does better on what it was shown, beyond chance."
+                if own.low > fresh.high
+                else "no gap is shown beyond chance."
             )
         )
         yield [evidence.reading(run)], text[0].upper() + text[1:]

@@ -133,6 +133,7 @@ def judge_finding(evidence: Evidence, made: Sequence[Judgment], labels: Sequence
         readings.append(
             Reading("judge", "people", "kappa", kappa.kappa, kappa.low, kappa.high, n=kappa.labels, unit="ratio")
         )
+    readings = [reading for reading in readings if not math.isnan(reading.value)]
     bearing = (said[0],) if not found.standing.trusted else tuple(said[1:])
     return Finding("judge", tuple(said), tuple(readings), evidence.seconds, bearing=bearing)
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from harness.arms.registry import arm as arm_named
-from harness.experiment.probes.base import Effort, Ground, Variant, tuned_among
+from harness.experiment.probes.base import TUNED, Effort, Ground, Variant, tuned_among
 from harness.experiment.probes.read import Answered, Evidence
 from harness.experiment.probes.seeds import SeedsProbe, seed_spread
 from harness.experiment.probes.words import about, gap, score
@@ -114,13 +114,16 @@ def _outlook(evidence: Evidence, arm: str, runs: list[tuple[float, Answered]], c
     if curve is None:
         return f"{name_of(arm)}: too few sizes were measured to say what more labels would bring."
     whole = runs[-1][0]
-    doubled = curve.gain_at(2 * whole)
+    rule = evidence.folder.rule().rule
+    doubled = curve.gain_at(2 * whole, alpha=rule.alpha)
     shown = "would" if doubled.low > 0 else "may or may not"
     text = (
         f"for {name_of(arm)}, twice the labels ({2 * whole:,.0f}) {shown} add something: {gap(doubled)} by the fitted "
         "curve"
     )
-    return f"{text}{_target(evidence, arm, curve, whole)}"
+    once = arm in TUNED and not _between_seeds(evidence, arm)
+    luck = " (Each size was trained once; luck of the training is not counted.)" if once else ""
+    return f"{text}{_target(evidence, arm, curve, whole)}{luck}"
 
 
 def _target(evidence: Evidence, arm: str, curve: Curve, whole: float) -> str:
@@ -132,10 +135,12 @@ def _target(evidence: Evidence, arm: str, curve: Curve, whole: float) -> str:
     name = "the target" if rule.target is not None else name_of(best)
     if means[arm] >= goal:
         return "."
-    needed = curve.size_to_reach(goal)
+    needed = curve.size_to_reach(goal, alpha=rule.alpha)
     to_reach = f"to reach {name} at {score(goal, is_share=evidence.is_share)}"
     if needed.middle is None:
         return f"; {to_reach} there is no number of labels that these cases let us defend."
+    if needed.middle <= whole:
+        return f"; by the curve it is level with {name} at {score(goal, is_share=evidence.is_share)} already."
     span = f"{needed.low - whole:,.0f} to {needed.high - whole:,.0f}" if needed.low and needed.high else "wide open"
     return f"; {to_reach} it would take {about(needed.middle - whole)} more labels ({span})."
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from harness.experiment.score import clusters_of, score_cases
+from harness.metrics.form import FACTS, IN_FORM, in_form, longest_words
 from harness.metrics.registry import metric_named
-from harness.records import CaseScore, Prediction, Reading, Recipe, Usage
+from harness.records import CaseScore, Measurement, Prediction, Reading, Recipe, Usage
 from harness.scenario import Case, Kind
 from harness.stats.paired import Interval, mean_interval, paired_interval, permutation_p
 from harness.store import RunFolder
@@ -22,6 +23,8 @@ class VariantRecord:
 
     arm: str
     condition: str
+    number: int = 0
+    """Its place in the experiment."""
     seed: int = 0
     size: float = 0.0
     failed: str = ""
@@ -39,6 +42,9 @@ class Answered:
     usage: tuple[Usage, ...]
     kind: Kind
     labels: tuple[str, ...]
+    keys: tuple[str, ...] = ()
+    words: int = 0
+    """Words of the longest answer in form."""
 
     @property
     def arm(self) -> str:
@@ -58,8 +64,18 @@ class Answered:
     @cached_property
     def scores(self) -> dict[str, CaseScore]:
         """Case id -> score."""
-        rows = score_cases(self.cases, {self.arm: self.predictions}, kind=self.kind, labels=self.labels)
+        rows = score_cases(
+            self.cases, {self.arm: self.predictions}, tuple(self._forms()), kind=self.kind, labels=self.labels
+        )
         return {row.case_id: row for row in rows}
+
+    def _forms(self) -> Iterator[Measurement]:
+        """Form is read off the raw answer, so it needs no model here either."""
+        if self.kind not in FACTS:
+            return
+        for name, made in self.predictions.items():
+            good = in_form(made.text, kind=self.kind, labels=self.labels, keys=self.keys, words=self.words)
+            yield Measurement(name, self.arm, IN_FORM, float(good))
 
     def values(self, metric: str) -> dict[str, float]:
         """Case id -> value of the metric."""
@@ -108,6 +124,11 @@ class Evidence:
         return {case.id: case for case in self.folder.cases()}
 
     @cached_property
+    def words(self) -> int:
+        """Words of the longest answer in form."""
+        return longest_words(list(self.cases.values()))
+
+    @cached_property
     def clusters(self) -> tuple[str, ...] | None:
         """The main run's cases by group; None where every case stands for itself."""
         return clusters_of(list(self.cases.values()))
@@ -120,7 +141,7 @@ class Evidence:
             one = self._answered(RunFolder(path.parent))
             if one.complete or one.record.failed:
                 found.append(one)
-        return tuple(found)
+        return tuple(sorted(found, key=lambda one: (one.record.number, one.arm, one.condition)))
 
     def of(self, condition: str) -> dict[str, Answered]:
         """Arm -> its complete answers under this condition."""
@@ -141,13 +162,15 @@ class Evidence:
                 tuple(u for u in self.folder.usage() if u.arm == arm),
                 self.kind,
                 stored.labels,
+                stored.keys,
+                self.words,
             )
             for arm, predictions in self.folder.predictions().items()
             if arm not in out
         }
 
     def _answered(self, place: RunFolder) -> Answered:
-        record = place.read("variant.json", VariantRecord)
+        record, stored = place.read("variant.json", VariantRecord), self.folder.scenario()
         return Answered(
             record,
             tuple(place.cases()) if place.has("cases.jsonl") else (),
@@ -155,7 +178,9 @@ class Evidence:
             place.recipe(record.arm),
             place.usage(),
             self.kind,
-            self.folder.scenario().labels,
+            stored.labels,
+            stored.keys,
+            self.words,
         )
 
     # statistics, all by the run's own rule

@@ -21,7 +21,9 @@ from harness.records import Finding, Passage, Reading, Recipe
 from harness.retrieval.settings import WAYS
 from harness.scenario import Case, Scenario
 
-ORACLE, WRONG = "oracle passages", "a wrong corpus"
+ORACLE, WRONG = BOUNDS = "oracle passages", "a wrong corpus"
+WAY_NAMES = ("dense retrieval", "BM25", "hybrid retrieval")
+"""In the order of `WAYS`."""
 READERS = ("rag", "rag_lora")
 RIGHT = 0.5
 """A graded answer counts as right from here on, where misses are counted."""
@@ -89,8 +91,11 @@ class RetrievalProbe:
             found = {v.condition: v for v in evidence.variants if v.arm == arm and v.complete}
             if not found:
                 continue
-            shown = replace(evidence.main[arm], cases=next(iter(found.values())).cases)
-            readings += [evidence.reading(shown, condition="as run"), *(evidence.reading(v) for v in found.values())]
+            for conditions, as_run in ((BOUNDS, "as run, document known"), (WAY_NAMES, "as run")):
+                group = [found[name] for name in conditions if name in found]
+                if group:
+                    main = replace(evidence.main[arm], cases=group[0].cases)
+                    readings += [evidence.reading(main, condition=as_run), *(evidence.reading(v) for v in group)]
             said += _bounds(evidence, arm, found)
             said += _misses(evidence, arm)
         return Finding(
@@ -104,7 +109,7 @@ class RetrievalProbe:
 
 def way_name(way: str) -> str:
     """How a way of retrieving is called in tables."""
-    return {"dense": "dense retrieval", "bm25": "BM25", "hybrid": "hybrid retrieval"}[way]
+    return WAY_NAMES[WAYS.index(way)]
 
 
 def _bounds(evidence: Evidence, arm: str, found: dict[str, Answered]) -> Iterator[str]:

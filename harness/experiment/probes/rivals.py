@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from harness.experiment.probes.read import Answered, Evidence
+from harness.experiment.probes.seeds import SeedsProbe, values_by_seed
 from harness.experiment.probes.words import gap, minutes, scored
+from harness.experiment.score import clusters_of
 from harness.experiment.wording import name_of
 from harness.records import CONTROL, Finding, Reading
+from harness.stats.paired import Interval
+from harness.stats.seeds import p_with_seeds, paired_intervals_with_seeds
 
 EXTRA_NAMES = {
     "classifier": "a classifier on embeddings",
@@ -49,26 +55,40 @@ def rival_finding(
 
 
 def best_arm(evidence: Evidence) -> str | None:
-    """The best arm of the main run by mean, the control left out."""
+    """The best arm of the main run by mean, the control and arms that were stopped left out."""
+    out = {CONTROL, *(one.arm for one in evidence.folder.stopped() or ())}
     means = {
         arm: sum(values.values()) / len(values)
         for arm, run in evidence.main.items()
-        if arm != CONTROL and (values := run.values(evidence.metric))
+        if arm not in out and (values := run.values(evidence.metric))
     }
     return max(means, key=lambda arm: means[arm]) if means else None
 
 
 def _sentence(evidence: Evidence, rival: Rival, main: Answered) -> str:
     metric, share = evidence.metric, evidence.is_share
-    values, other = rival.variant.values(metric), main.values(metric)
-    right = share
-    reached = scored(evidence.mean(values, right_or_wrong=right), is_share=share)
-    found = evidence.difference(values, other)
-    p = evidence.p(values, other)
-    told = "ahead" if found.low > 0 and p < 0.05 else "behind" if found.high < 0 and p < 0.05 else "not told apart"
+    values = rival.variant.values(metric)
+    reached = scored(evidence.mean(values, right_or_wrong=share), is_share=share)
+    found, p = against_all_seeds(evidence, values, rival.against)
+    alpha = evidence.folder.rule().rule.alpha
+    told = "ahead" if found.low > 0 and p < alpha else "behind" if found.high < 0 and p < alpha else "not told apart"
     took = minutes(rival.variant.seconds_of("prepare"))
+    tuned = rival.variant.recipe is not None and rival.variant.recipe.adapter is not None
+    luck = " It was trained once: luck of that training is not counted." if tuned else ""
     text = (
         f"{rival.words} reaches {reached}, {gap(found)} against {name_of(rival.against)} ({told}; one comparison, not "
-        f"part of the rule's family). Setting it up took {took}."
+        f"part of the rule's family). Setting it up took {took}.{luck}"
     )
     return text[0].upper() + text[1:]
+
+
+def against_all_seeds(evidence: Evidence, values: Mapping[str, float], arm: str) -> tuple[Interval, float]:
+    """The paired difference to an arm of the main run over all its training seeds, and its p."""
+    rule, ids = evidence.folder.rule().rule, [c.id for c in evidence.main[arm].cases if c.id in values]
+    seeds = values_by_seed(Evidence(evidence.folder, SeedsProbe.name), arm, ids, metric=evidence.metric)
+    gaps = np.array([values[name] for name in ids]) - np.array(seeds)
+    clusters = clusters_of([evidence.cases[name] for name in ids])
+    found = paired_intervals_with_seeds(
+        gaps, alphas=(rule.alpha,), resamples=rule.resamples, seed=rule.seed, clusters=clusters
+    )[0]
+    return found, p_with_seeds(gaps, resamples=rule.resamples, seed=rule.seed, clusters=clusters)

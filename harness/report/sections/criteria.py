@@ -7,6 +7,7 @@ from harness.report import numbers
 from harness.report.blocks import Block, Bullets, Column, Paragraph, Section, Table
 from harness.report.data import ReportData
 from harness.report.names import arm_in_sentence, arm_name
+from harness.report.text import joined
 
 HOW = (
     "Each arm is valued from 0 to 1 on each criterion, and the values are weighed as the client weighs the criteria. "
@@ -26,6 +27,9 @@ def criteria_section(data: ReportData) -> Section | None:
         _table(standing),
         _measured(standing),
     ]
+    if standing.unmeasured:
+        named = joined(standing.unmeasured)
+        blocks.append(Paragraph(f"Weighed and not measured in this run, so left out: {named}."))
     if standing.reversals:
         blocks.append(Bullets(tuple(_reversal(one, standing) for one in standing.reversals)))
     else:
@@ -72,8 +76,8 @@ def _measured(standing: Standing) -> Table:
 
 def _reversal(one: Reversal, standing: Standing) -> str:
     now = standing.weights[one.criterion] / sum(standing.weights.values())
-    way = "more" if one.weight > now else "less"
+    way = "above" if one.weight > now else "below"
     return (
-        f"If {one.criterion} weighed {numbers.share(one.weight)} or {way} instead of {numbers.share(now)}, "
-        f"{arm_in_sentence(one.arm)} would be the choice."
+        f"If {one.criterion} weighed just {way} {numbers.share(one.weight)} instead of {numbers.share(now)}, "
+        f"{arm_in_sentence(one.arm)} would come first."
     )

@@ -72,7 +72,7 @@ def _written(reading: Reading | None) -> str:
     if reading.unit == "count":
         return numbers.mean_count(reading.value)
     if reading.unit == "ratio":
-        return f"{reading.value:.2f} ({reading.low:.2f} to {reading.high:.2f})"
+        return f"{reading.value:.2f}" + ("" if reading.low is None else f" ({reading.low:.2f} to {reading.high:.2f})")
     if reading.low is None or reading.high is None:
         return numbers.score(reading.value, is_share=reading.unit == "share")
     return numbers.score_interval(reading.value, reading.low, reading.high, is_share=reading.unit == "share")

@@ -22,7 +22,8 @@ def scores_section(data: ReportData) -> Section:
         return Section("Scores", "scores", (nothing,))
     blocks: list[Block] = [_how_to_read(data), picture(data), main_table(data)]
     if len(data.metrics) > 1:
-        blocks += [_other_table(data), _meanings(data.metrics)]
+        note = _first_seed_note(data)
+        blocks += [_other_table(data), *((note,) if note else ()), _meanings(data.metrics)]
     if data.verdict.under_other_metrics:
         blocks.append(Paragraph(_under_others(data)))
     return Section("Scores", "scores", tuple(blocks))
@@ -130,3 +131,14 @@ def _other_table(data: ReportData) -> Table:
 def _meanings(metrics: tuple[str, ...]) -> Bullets:
     said = ((metric_title(metric), metric_explanation(metric)) for metric in metrics)
     return Bullets(tuple(f"{title}: {explanation}" for title, explanation in said if explanation))
+
+
+def _first_seed_note(data: ReportData) -> Paragraph | None:
+    """Metrics that are no mean over a case's answers are those of the first seed."""
+    if not data.verdict.seeds:
+        return None
+    return Paragraph(
+        "Tuned arms: means over their training seeds, but for Macro F1, embedding similarity and the metrics of "
+        "retrieval, which are those of the first seed.",
+        note=True,
+    )

@@ -205,3 +205,74 @@ def test_scenarios_without_experiments_have_no_findings(tmp_path):
     folder = write_scenario_files(tmp_path / "plain", tiny_scenario(cases=10, train=20))
     fake_run(folder, tmp_path / "run", overrides=Overrides(seeds=1), remember=False)
     assert api.report_data(tmp_path / "run").findings == ()
+
+
+# what is done again, and what is not
+
+
+def test_without_all_seeds_there_is_no_verdict(whole, tmp_path):
+    from harness.errors import RunFolderError
+
+    fake_run(whole, tmp_path / "run", overrides=Overrides(seeds=2), remember=False)
+    (tmp_path / "run" / "experiments" / "seeds" / "done.json").unlink()
+    with pytest.raises(RunFolderError, match="still to be trained from further seeds"):
+        api.score(tmp_path / "run")
+
+
+def test_a_changed_input_of_an_experiment_has_it_run_again(whole, tmp_path):
+    asked = Overrides(experiments=("consistency", "retrieval"), seeds=1)
+    fake_run(whole, tmp_path / "run", overrides=asked, remember=False)
+    lines = (whole / "paraphrases.jsonl").read_text().splitlines()
+    (whole / "paraphrases.jsonl").write_text(lines[0] + "\n")
+    watcher = FakeWatcher()
+    fake_run(whole, tmp_path / "run", overrides=asked, remember=False, watcher=watcher)
+    assert "experiment consistency" in watcher.stages
+    assert "experiment retrieval" not in watcher.stages
+    done = {one.experiment: one for one in api.report_data(tmp_path / "run").findings}["consistency"]
+    assert {r.n for r in done.readings if r.measure == "same answer, paraphrase"} == {1}
+
+
+def test_an_experiment_that_broke_is_tried_again(whole, tmp_path, monkeypatch):
+    from harness.experiment.probes import consistency
+
+    asked = Overrides(experiments=("consistency",), seeds=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(consistency, "_cased", lambda text: 1 / 0)
+        fake_run(whole, tmp_path / "run", overrides=asked, remember=False)
+        assert "ZeroDivisionError" in api.report_data(tmp_path / "run").findings[0].could_not
+    fake_run(whole, tmp_path / "run", overrides=asked, remember=False)
+    assert not api.report_data(tmp_path / "run").findings[0].could_not
+
+
+def test_several_wordings_of_one_case_all_count(whole, found):
+    text = (whole / "paraphrases.jsonl").read_text()
+    (whole / "paraphrases.jsonl").write_text(text + text.splitlines()[0].replace("Tell me.", "Say") + "\n")
+    done = found("consistency")["consistency"]
+    assert {r.n for r in done.readings if r.measure == "same answer, paraphrase"} == {6}
+
+
+def test_pairs_that_are_the_questions_themselves_are_no_update(whole, found):
+    import json
+
+    rows = [json.loads(line) for line in (whole / "after" / "eval.jsonl").read_text().splitlines()]
+    text = "".join(json.dumps({"input": row["input"], "output": row["output"]}) + "\n" for row in rows)
+    (whole / "after" / "train.jsonl").write_text(text)
+    done = found("facts_change")["facts_change"]
+    assert not any(r.condition == "trained anew" for r in done.readings)
+
+
+def test_criteria_weigh_the_arms_and_say_what_was_not_measured(whole, tmp_path):
+    with (whole / "scenario.toml").open("a") as stream:
+        stream.write("[criteria]\nquality = 2\ncost = 1\nfreshness = 1\n")
+    fake_run(whole, tmp_path / "run", overrides=Overrides(seeds=2), remember=False)
+    standing = api.report_data(tmp_path / "run").verdict.standing
+    assert set(standing.weights) == {"quality", "cost"}
+    assert standing.unmeasured == ("freshness",)
+    assert sum(standing.best_probability.values()) == pytest.approx(1)
+    api.report(tmp_path / "run")
+    assert "Weighed and not measured in this run, so left out: freshness." in (tmp_path / "run/report.md").read_text()
+
+
+def test_a_judge_that_says_nothing_readable_leaves_a_report_all_the_same(found):
+    done = found("judge")["judge"]
+    assert any("no verdict that could be read" in s or "could be read" in s for s in done.sentences)
