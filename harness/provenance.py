@@ -54,11 +54,12 @@ def load_average() -> float:
 
 
 @cache
-def code_digest() -> str:
-    """SHA-256 (hex) over the harness's own source files."""
+def code_digest(*packages: str) -> str:
+    """SHA-256 (hex) over the harness's own source files, or those of these packages only."""
     total = hashlib.sha256()
     root = Path(__file__).parent
-    for file in sorted(root.rglob("*.py")):
+    folders = [root / package for package in packages] or [root]
+    for file in sorted(file for folder in folders for file in folder.rglob("*.py")):
         total.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
     return total.hexdigest()
 

@@ -268,6 +268,8 @@ class Scenario:
     """None: quality alone decides, as the rule has it."""
     model: str | None = None
     embedder: str | None = None
+    reranker: str | None = None
+    """A cross-encoder (folder or hub id) to try for reranking; None: the best sentence by the embedder."""
     inferred: tuple[Inference, ...] = ()
     warnings: tuple[Problem, ...] = ()
     removed: tuple[RemovedRow, ...] = ()

@@ -23,6 +23,9 @@ from harness.tuning.lora import TuningSettings
 MOST = 30
 """Adapters kept, the latest ones."""
 
+TRAINS = ("tuning", "generation", "engines", "models")
+"""Packages whose code decides what an adapter becomes."""
+
 TAKEN = "The adapter was trained in an earlier run on the same examples with the same settings; its times are shown."
 
 
@@ -34,7 +37,7 @@ def adapter_key(
     settings: TuningSettings,
 ) -> str:
     """SHA-256 (hex) of weights, precision, libraries, examples, dev examples, settings and code."""
-    libraries = [model.runtime, provenance.versions().get("peft"), provenance.code_digest()]
+    libraries = [model.runtime, provenance.versions().get("peft"), provenance.code_digest(*TRAINS)]
     parts = [model.digest, model.dtype, model.device, *libraries, asdict(settings)]
     return hashlib.sha256(msgspec.json.encode([*parts, list(examples), list(dev)])).hexdigest()
 

@@ -45,6 +45,8 @@ def run_key(ready: Prepared, options: RunOptions) -> RunKey:
         parts["held to schema"] = scenario.schema or "inferred"
     if scenario.repair:
         parts["repair"] = "yes"
+    if scenario.reranker:
+        parts["reranker"] = scenario.reranker
     if scenario.repair or scenario.held_to_schema:
         parts["keys"] = _digest(scenario.keys)
     seeds = seeds_wanted(scenario, quick=options.quick)

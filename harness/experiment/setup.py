@@ -139,6 +139,7 @@ def build_bench(
         folder=folder.path,
         cache=AnswerCache(cache_folder() / "answers.sqlite" if options.use_cache else None),
         quick=options.quick,
+        cross_encoder=scenario.reranker,
         notify=lambda what, share: watcher.progress(round(share * 100), 100),
     )
     choice = folder.read("framing.json", Choice) if folder.has("framing.json") else choose_framing(bench)

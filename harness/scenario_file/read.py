@@ -240,6 +240,7 @@ def _scenario(files: _Files, settings: Settings, *, settled: Settled, warnings: 
         seed=settings.seed or 0,
         model=settings.model,
         embedder=settings.embedder,
+        reranker=settings.reranker,
         inferred=settled.inferred,
         warnings=warnings,
         digests=tuple(_digests(files)),

@@ -104,6 +104,7 @@ class Settings:
     seed: int | None = None
     model: str | None = None
     embedder: str | None = None
+    reranker: str | None = None
     rule: RuleSettings = RuleSettings()
     files: FileSettings = FileSettings()
     tuning: TuningWish = NO_WISH
@@ -254,6 +255,7 @@ def _checks(known_arms: tuple[str, ...]) -> Checks:
             "seed": partial(_whole, low=0),
             "model": _text,
             "embedder": _text,
+            "reranker": _text,
         },
         "rule": {
             "metric": _text,

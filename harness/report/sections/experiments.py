@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from harness.records import Finding, Reading
 from harness.report import numbers
-from harness.report.blocks import Block, Bullets, Column, Paragraph, Section, Subheading, Table
+from harness.report.blocks import Bar, Block, Bullets, Column, Intervals, Paragraph, Section, Subheading, Table
 from harness.report.data import ReportData
-from harness.report.names import arm_label, experiment_question, experiment_title, measure_title
+from harness.report.names import (
+    arm_label,
+    experiment_question,
+    experiment_title,
+    is_share,
+    measure_title,
+    metric_title,
+)
+from harness.report.sections.scores import axis_top
 from harness.report.sections.verdict import interval_name
 
 OPENING = (
     "These were run beside the comparison and change none of its answers. Intervals look at one value alone; tests "
     "here are not part of the decision rule."
 )
+PICTURED = ("learning_curve", "seeds")
+"""Experiments whose values are best seen side by side."""
 LATER = "Asked for after the verdict had been seen: take it as exploratory."
 
 
@@ -35,9 +45,23 @@ def _blocks(data: ReportData, finding: Finding) -> list[Block]:
         blocks.append(Bullets(finding.sentences))
     if finding.added_later:
         blocks.append(Paragraph(LATER, note=True))
+    if finding.experiment in PICTURED and finding.readings:
+        blocks.append(_picture(data, finding))
     if finding.readings:
         blocks.append(_table(data, finding))
     return blocks
+
+
+def _picture(data: ReportData, finding: Finding) -> Intervals:
+    """Every value on the rule's metric with its interval, in the table's order."""
+    metric = data.verdict.metric
+    shown = [r for r in finding.readings if r.measure == metric and r.low is not None and r.high is not None]
+    bars = tuple(
+        Bar(f"{arm_label(r.arm)}, {r.condition}", r.value, r.low or 0.0, r.high or 0.0, _written(r)) for r in shown
+    )
+    top = axis_top([bar.high for bar in bars])
+    ticks = tuple((top * i / 4, numbers.on_axis(top * i / 4, is_share=is_share(metric))) for i in range(5))
+    return Intervals(f"{experiment_title(finding.experiment)}: {metric_title(metric)}", bars, top, ticks)
 
 
 def _table(data: ReportData, finding: Finding) -> Table:

@@ -70,7 +70,7 @@ def picture(data: ReportData) -> Intervals:
     found = [data.score_of[arm, metric] for arm in data.arms if (arm, metric) in data.score_of]
     bars = tuple(_bar(score, data) for score in found if numbers.is_measured(score.value, score.low, score.high))
     target = data.rule.target
-    top = _top([bar.high for bar in bars] + [target or 0.0])
+    top = axis_top([bar.high for bar in bars] + [target or 0.0])
     ticks = tuple((top * i / 4, numbers.on_axis(top * i / 4, is_share=is_share(metric))) for i in range(5))
     caption = f"{metric_title(metric)} with {interval_name(data)}"
     words = f"Target: {numbers.score(target, is_share=is_share(metric))}" if target is not None else ""
@@ -115,7 +115,8 @@ def _bar(score: ArmScore, data: ReportData) -> Bar:
     return Bar(row_name(data, score.arm), score.value, score.low, score.high, _written(score), marked)
 
 
-def _top(values: list[float]) -> float:
+def axis_top(values: list[float]) -> float:
+    """The end of an axis from 0 that has room for all of these."""
     return next((top for top in _TOPS if top >= max(values)), 1.0)
 
 
