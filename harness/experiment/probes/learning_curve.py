@@ -65,12 +65,16 @@ class LearningCurveProbe:
         """The measured points, the fitted curve, and what it says of more labels."""
         readings: list[Reading] = []
         said: list[str] = []
+        outlook: dict[str, str] = {}
         for arm in dict.fromkeys(v.arm for v in evidence.variants if v.complete):
             runs = _runs(evidence, arm)
             readings += [evidence.reading(run, condition=f"{size:,.0f} examples") for size, run in runs]
             said += _sentences(evidence, arm, runs)
+            outlook[arm] = said[-1]
         whole = (*said, *evidence.failures())
-        return Finding(self.name, whole, tuple(readings), evidence.seconds, bearing=tuple(said[1::2]))
+        best = max(outlook, key=lambda arm: _mean(evidence, evidence.main[arm]), default=None)
+        bearing = (outlook[best],) if best else ()
+        return Finding(self.name, whole, tuple(readings), evidence.seconds, bearing=bearing)
 
 
 def _runs(evidence: Evidence, arm: str) -> list[tuple[float, Answered]]:

@@ -103,7 +103,7 @@ class RetrievalProbe:
             (*said, *evidence.failures()),
             tuple(readings),
             evidence.seconds,
-            bearing=tuple(sentence for sentence in said if "misses" in sentence),
+            bearing=tuple(sentence for sentence in said if " missed " in sentence),
         )
 
 
@@ -139,9 +139,9 @@ def _misses(evidence: Evidence, arm: str) -> Iterator[str]:
     total = lost + given + right
     if total and lost + given:
         yield (
-            f"Of the {lost + given} misses of {name_of(arm)} on {total} cases whose document is known, {lost} are "
-            f"misses of retrieval (the document was not among the passages) and {given} of generation "
-            f"({share(given / (lost + given))}: it was there and the answer was wrong)."
+            f"{name_of(arm)} missed {lost + given} of {total} cases whose document is known: {lost} by retrieval (the "
+            f"document was not among the passages) and {given} by generation ({share(given / (lost + given))}: it was "
+            "there and the answer was wrong)."
         )
 
 

@@ -44,12 +44,14 @@ def rival_finding(
     """
     readings: list[Reading] = []
     said: list[str] = []
+    grouped: dict[tuple[str, str], list[Rival]] = {}
     for rival in rivals:
-        main = evidence.main.get(rival.against)
-        if main is None:
-            continue
-        readings += [evidence.reading(rival.variant), evidence.reading(main)]
-        said.append(_sentence(evidence, rival, main))
+        if rival.against in evidence.main:
+            grouped.setdefault((rival.variant.arm, rival.variant.condition), []).append(rival)
+    for own in grouped.values():
+        shown = (own[0].variant, *(evidence.main[rival.against] for rival in own))
+        readings += [evidence.reading(one) for one in shown]
+        said.append(_sentence(evidence, own))
     sentences = (*said, *((remark,) if remark and said else ()), *evidence.failures())
     return Finding(name, sentences, tuple(readings), evidence.seconds, bearing=tuple(said) if beside else ())
 
@@ -65,21 +67,26 @@ def best_arm(evidence: Evidence) -> str | None:
     return max(means, key=lambda arm: means[arm]) if means else None
 
 
-def _sentence(evidence: Evidence, rival: Rival, main: Answered) -> str:
-    metric, share = evidence.metric, evidence.is_share
-    values = rival.variant.values(metric)
+def _sentence(evidence: Evidence, rivals: Sequence[Rival]) -> str:
+    """One variant: its score, the difference to each arm that it is set against, and what setting it up took."""
+    variant, share = rivals[0].variant, evidence.is_share
+    values = variant.values(evidence.metric)
     reached = scored(evidence.mean(values, right_or_wrong=share), is_share=share)
-    found, p = against_all_seeds(evidence, values, rival.against)
-    alpha = evidence.folder.rule().rule.alpha
-    told = "ahead" if found.low > 0 and p < alpha else "behind" if found.high < 0 and p < alpha else "not told apart"
-    took = minutes(rival.variant.seconds_of("prepare"))
-    tuned = rival.variant.recipe is not None and rival.variant.recipe.adapter is not None
-    luck = " It was trained once: luck of that training is not counted." if tuned else ""
+    against = "; ".join(_against(evidence, values, rival.against) for rival in rivals)
+    tuned = variant.recipe is not None and variant.recipe.adapter is not None
+    luck = ", trained once (luck of that is not counted)" if tuned else ""
     text = (
-        f"{rival.words} reaches {reached}, {gap(found)} against {name_of(rival.against)} ({told}; one comparison, not "
-        f"part of the rule's family). Setting it up took {took}.{luck}"
+        f"{rivals[0].words} reaches {reached}: {against}. These comparisons stand beside the rule's own. Setting it up "
+        f"took {minutes(variant.seconds_of('prepare'))}{luck}."
     )
     return text[0].upper() + text[1:]
+
+
+def _against(evidence: Evidence, values: Mapping[str, float], arm: str) -> str:
+    found, p = against_all_seeds(evidence, values, arm)
+    alpha = evidence.folder.rule().rule.alpha
+    told = "ahead" if found.low > 0 and p < alpha else "behind" if found.high < 0 and p < alpha else "not told apart"
+    return f"{gap(found)} against {name_of(arm)} ({told})"
 
 
 def against_all_seeds(evidence: Evidence, values: Mapping[str, float], arm: str) -> tuple[Interval, float]:

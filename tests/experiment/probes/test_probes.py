@@ -141,8 +141,8 @@ def test_bounds_of_retrieval_come_from_the_right_and_from_wrong_documents(found)
 def test_misses_are_split_into_those_of_retrieval_and_of_generation(found):
     engine = FakeEngine(FakeModel(canned={"What is the capital of Landia1?": "nonsense"}))
     done = found("retrieval", engine=engine)["retrieval"]
-    said = next(sentence for sentence in done.sentences if "misses of RAG on" in sentence)
-    assert "0 are misses of retrieval" in said
+    said = next(sentence for sentence in done.sentences if sentence.startswith("RAG missed"))
+    assert ": 0 by retrieval" in said
     assert done.bearing
 
 
