@@ -13,7 +13,7 @@ from rich.text import Text
 
 from harness.report import numbers
 from harness.report.names import arm_name, experiment_title, is_share, metric_title
-from harness.report.terminal import show_costs, show_scores, show_verdict
+from harness.report.terminal import show_costs, show_notes, show_scores, show_verdict
 from harness.report.text import one_line
 
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ def show_result(out: Console, data: ReportData, files: Sequence[Path]) -> None:
     show_scores(out, data)
     show_costs(out, data)
     show_verdict(out, data)
+    show_notes(out, data)
     for file in files:
         out.print(Text(f"Report: {file}"), soft_wrap=True)
 

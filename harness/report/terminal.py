@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich import box
 from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -29,7 +30,6 @@ def show_verdict(console: Console, data: ReportData) -> None:
         *relation.reasons,
         *advice.contradiction_lines(relation.contradicted),
         verdict.exploratory_note(data.verdict),
-        *data.verdict.notes,
         verdict.settling(data),
         verdict.QUICK_NOTE if data.scenario.quick else None,
     )
@@ -40,6 +40,16 @@ def show_verdict(console: Console, data: ReportData) -> None:
     title = _text(console, verdict.headline(data.verdict), style="bold")
     width = min(console.width, _PANEL_WIDTH)
     console.print(Panel(Group(*parts), title=title, title_align="left", padding=(1, 2), width=width))
+
+
+def show_notes(console: Console, data: ReportData) -> None:
+    """What the experiments add to the verdict; all of them, and the numbers behind, are in the report."""
+    if not data.verdict.notes:
+        return
+    console.print(_text(console, "What the experiments add", style="bold"))
+    for note in data.verdict.notes:
+        console.print(Padding(_text(console, f"• {note}"), (0, 0, 0, 1)), width=min(console.width, _PANEL_WIDTH))
+    console.print()
 
 
 def show_scores(console: Console, data: ReportData) -> None:

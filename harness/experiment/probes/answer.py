@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,9 @@ from harness.generation.isolation import attempt, said
 from harness.models.bundled import file_digest
 from harness.records import Recipe, Usage
 from harness.store import RunFolder
+
+LARGE = ("full_tuning",)
+"""Arms whose weights are a whole model: they are deleted once they have answered."""
 
 ADAPTER_FILE = "adapter_model.safetensors"
 
@@ -54,7 +58,10 @@ def answer_variant(variant: Variant, ground: Ground, place: RunFolder, *, number
     done = place.predictions().get(variant.arm, {})
     if len(done) < len(variant.cases):
         root = ground.folder.path if variant.recipe is not None else place.path
-        _answer(variant, recipe, ground, place=place, adapter=root / recipe.adapter if recipe.adapter else None)
+        adapter = root / recipe.adapter if recipe.adapter else None
+        _answer(variant, recipe, ground, place=place, adapter=adapter)
+        if variant.recipe is None and adapter is not None and variant.arm in LARGE:
+            shutil.rmtree(adapter, ignore_errors=True)
 
 
 def _answer(variant: Variant, recipe: Recipe, ground: Ground, *, place: RunFolder, adapter: Path | None) -> None:
@@ -79,7 +86,8 @@ def _recipe(variant: Variant, ground: Ground, place: RunFolder) -> Recipe | Exce
         place.write(f"recipes/{variant.arm}.json", variant.recipe)
         return variant.recipe
     kept = place.recipe(variant.arm)
-    if kept is not None and _is_whole(place, kept):
+    answered = len(place.predictions().get(variant.arm, {})) == len(variant.cases)
+    if kept is not None and (answered or _is_whole(place, kept)):
         return kept
     options, scenario = ground.options, variant.bench.scenario
     tuner = ground.engine.tuner(

@@ -6,13 +6,14 @@ A variant of `rag` and of `nearest_shots`; often the cheapest tuning there is.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from harness.arms.registry import arm as arm_named
 from harness.errors import ArmFailed
 from harness.experiment.probes.base import Effort, Ground, Variant
 from harness.experiment.probes.read import Evidence
 from harness.experiment.probes.rivals import Rival, rival_finding
+from harness.experiment.probes.words import minutes
 from harness.experiment.wording import name_of
 from harness.records import Finding
 from harness.retrieval.embed import SentenceEmbedder
@@ -52,7 +53,21 @@ class TunedEmbedderProbe:
     def finding(self, evidence: Evidence) -> Finding:
         """Each arm against itself with the embedder as it came."""
         rivals = [Rival(v, v.arm, f"{name_of(v.arm)} with a tuned embedder") for v in evidence.variants if v.complete]
-        return rival_finding(self.name, evidence, rivals)
+        home = evidence.home
+        made = home.read("embedder.json", MadeEmbedder) if home.has("embedder.json") else None
+        remark = (
+            f"The embedder was tuned once for all, on {made.pairs} pairs, in {minutes(made.seconds)}." if made else ""
+        )
+        return rival_finding(self.name, evidence, rivals, remark=remark)
+
+
+@dataclass(frozen=True, slots=True)
+class MadeEmbedder:
+    """What became of the tuning."""
+
+    digest: str
+    pairs: int
+    seconds: float
 
 
 def _tuned(ground: Ground) -> SentenceEmbedder:
@@ -70,5 +85,5 @@ def _tuned(ground: Ground) -> SentenceEmbedder:
     if len(pairs) < FEWEST_PAIRS:
         raise ArmFailed(f"only {len(pairs)} pairs could be made of the training examples; {FEWEST_PAIRS} are needed")
     made = tune_embedder(ground.scenario.embedder, pairs, out=out, seed=bench.seed, notify=bench.notify)
-    home.write("embedder.json", made)
+    home.write("embedder.json", MadeEmbedder(made.digest, made.pairs, made.seconds))
     return SentenceEmbedder(str(out))

@@ -276,3 +276,24 @@ def test_criteria_weigh_the_arms_and_say_what_was_not_measured(whole, tmp_path):
 def test_a_judge_that_says_nothing_readable_leaves_a_report_all_the_same(found):
     done = found("judge")["judge"]
     assert any("no verdict that could be read" in s or "could be read" in s for s in done.sentences)
+
+
+def test_a_tuned_embedder_is_made_once_and_set_against_the_one_as_it_came(whole, tmp_path, monkeypatch):
+    from fakes import FakeEmbedder
+
+    from harness.experiment.probes import tuned_embedder
+    from harness.tuning import embedder as tuning
+
+    made = []
+
+    def tune(base, pairs, *, out, seed, notify):
+        made.append(len(pairs))
+        return tuning.TunedEmbedder(out, "d" * 64, 1.5, len(pairs), 2, 0.1)
+
+    monkeypatch.setattr(tuning, "tune_embedder", tune)
+    monkeypatch.setattr(tuned_embedder, "SentenceEmbedder", lambda name: FakeEmbedder())
+    asked = Overrides(experiments=("tuned_embedder",), seeds=1)
+    fake_run(whole, tmp_path / "run", overrides=asked, remember=False)
+    [done] = api.report_data(tmp_path / "run").findings
+    assert [r.condition for r in done.readings] == ["tuned embedder", "as run"]
+    assert f"on {made[0]} pairs, in 1.5 s." in done.sentences[-1]
