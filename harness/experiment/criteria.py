@@ -120,7 +120,7 @@ def _values(
             CriterionValue(a, "quality", v, score(v, is_share=is_share)) for a, v in zip(arms, means, strict=True)
         ]
     }
-    found |= _ratio("cost", {a: request_cost(costs[a]) for a in arms if a in costs}, arms, "{:,.0f} token equivalents")
+    found |= _ratio("cost", {a: request_cost(costs[a]) for a in arms if a in costs}, arms, "{:,.0f} tokens")
     seconds = {a: p50 for a in arms if a in costs and (p50 := costs[a].latency_p50)}
     found |= _ratio("latency", seconds, arms, "")
     found |= _freshness(folder, arms) if weighed.freshness else {}
@@ -162,5 +162,5 @@ def _risk(folder: RunFolder, arms: Sequence[str]) -> dict[str, list[CriterionVal
             for p in made
         ]
         part = sum(good) / max(1, len(good))
-        found.append(CriterionValue(arm, "risk", part, f"{share(part)} of answers can be used"))
+        found.append(CriterionValue(arm, "risk", part, f"{share(part)} usable"))
     return {"risk": found}

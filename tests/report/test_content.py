@@ -202,8 +202,8 @@ def with_axes(facts, form):
     [
         (0.2, 0.3, "is ahead in facts and form."),
         (0.2, 0, "is ahead in facts and not told apart in form."),
-        (0, 0.3, "is ahead in form and not told apart in facts. What it wins, it wins by form"),
-        (-0.2, 0.3, "is ahead in form and behind in facts. What it wins, it wins by form"),
+        (0, 0.3, "is ahead in form and not told apart in facts. Only its lead in form is shown"),
+        (-0.2, 0.3, "is ahead in form and behind in facts. Only its lead in form is shown"),
         (0, 0, "is not told apart in facts and form."),
     ],
 )

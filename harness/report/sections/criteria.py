@@ -25,7 +25,6 @@ def criteria_section(data: ReportData) -> Section | None:
         Paragraph(_weights(standing)),
         Paragraph(HOW, note=True),
         _table(standing),
-        _measured(standing),
     ]
     if standing.unmeasured:
         named = joined(standing.unmeasured)
@@ -47,7 +46,7 @@ def _weights(standing: Standing) -> str:
 
 def _table(standing: Standing) -> Table:
     criteria = tuple(standing.weights)
-    values = {(v.arm, v.criterion): v.value for v in standing.values}
+    values = {(v.arm, v.criterion): f"{v.value:.2f} ({v.measured})" for v in standing.values}
     columns = (
         Column("Arm"),
         *(Column(name.capitalize(), number=True) for name in criteria),
@@ -59,19 +58,14 @@ def _table(standing: Standing) -> Table:
     rows = tuple(
         (
             arm_name(arm),
-            *(f"{values[arm, name]:.2f}" for name in criteria),
+            *(values[arm, name] for name in criteria),
             f"{standing.totals[arm]:.2f}",
             numbers.share(standing.best_probability[arm]),
             numbers.share(standing.best_whatever[arm]),
         )
         for arm in arms
     )
-    return Table("Values by criterion, 0 to 1, more is better", columns, rows, frozenset({0}))
-
-
-def _measured(standing: Standing) -> Table:
-    rows = tuple((arm_name(v.arm), v.criterion, v.measured) for v in standing.values)
-    return Table("What the values stand for", (Column("Arm"), Column("Criterion"), Column("Measured")), rows)
+    return Table("Values by criterion, 0 to 1, more is better, and what was measured", columns, rows, frozenset({0}))
 
 
 def _reversal(one: Reversal, standing: Standing) -> str:

@@ -65,7 +65,7 @@ def axis_sentence(data: ReportData) -> str:
     told += [f"not told apart in {joined(rest)}"] if rest else []
     text = f"Against {arm_in_sentence(rival)}, the best of the others, {arm_in_sentence(first)} is {joined(told)}."
     if ahead == ["form"]:
-        return f"{text} What it wins, it wins by form: holding the other arm to the form may be cheaper."
+        return f"{text} Only its lead in form is shown: holding the other arm to the form may be cheaper."
     return text
 
 
