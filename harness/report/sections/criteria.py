@@ -12,7 +12,7 @@ from harness.report.text import joined
 HOW = (
     "Each arm is valued from 0 to 1 on each criterion, and the values are weighed as the client weighs the criteria. "
     "The probability of being best counts both that other cases could have been drawn and that weights are never meant "
-    "to the last digit; the last column knows nothing of the weights. The verdict does not rest on this."
+    "to the last digit; the next column knows nothing of the weights. The verdict does not rest on this."
 )
 
 
@@ -49,19 +49,19 @@ def _table(standing: Standing) -> Table:
     values = {(v.arm, v.criterion): f"{v.value:.2f} ({v.measured})" for v in standing.values}
     columns = (
         Column("Arm"),
-        *(Column(name.capitalize(), number=True) for name in criteria),
-        Column("Weighed", number=True),
-        Column("Probability of being best", number=True),
+        Column("Best with probability", number=True),
         Column("Whatever the weights", number=True),
+        Column("Weighed", number=True),
+        *(Column(name.capitalize(), number=True) for name in criteria),
     )
     arms = sorted(standing.totals, key=lambda arm: -standing.totals[arm])
     rows = tuple(
         (
             arm_name(arm),
-            *(values[arm, name] for name in criteria),
-            f"{standing.totals[arm]:.2f}",
             numbers.share(standing.best_probability[arm]),
             numbers.share(standing.best_whatever[arm]),
+            f"{standing.totals[arm]:.2f}",
+            *(values[arm, name] for name in criteria),
         )
         for arm in arms
     )
