@@ -21,7 +21,7 @@ from harness.experiment.probes.base import Effort, Ground, Variant, share_of_cas
 from harness.experiment.probes.read import Answered, Evidence
 from harness.experiment.probes.retrieval import SuppliedArm
 from harness.experiment.probes.words import gap, scored
-from harness.experiment.wording import name_of, share
+from harness.experiment.wording import name_of, points, share
 from harness.metrics.labels import fold
 from harness.records import CONTROL, Finding, Reading, Recipe
 from harness.scenario import Case, Kind, Scenario
@@ -30,6 +30,8 @@ from harness.store import RunFolder
 
 GENERAL, TRAINED, UNANSWERABLE = "general ability", "on its own training examples", "document taken away"
 TRAIN_CASES = 60
+MUCH_LOST = 0.1
+"""A loss of general ability that would matter."""
 READERS = ("rag", "rag_lora")
 BASE = "untuned model"
 GENERAL_INSTRUCTION = "You are a helpful assistant. Answer briefly."
@@ -174,13 +176,17 @@ def _forgetting(evidence: Evidence) -> Iterator[Part]:
         after = _passed(run, items)
         found = evidence.difference(after, before)
         row = _row(arm, "after tuning", "general ability", evidence.mean(after, right_or_wrong=True), n=len(after))
-        words = (
-            f"forgot some of its general ability: {gap(found)}"
-            if found.high < 0
-            else f"shows no loss of general ability beyond chance: {gap(found)}"
-        )
-        text = f"{name_of(arm)} {words} on {len(after)} simple tasks."
+        text = f"{name_of(arm)} {_kept(found)} on {len(after)} simple tasks."
         yield [row], text[0].upper() + text[1:]
+
+
+def _kept(found: Interval) -> str:
+    """A loss that is shown, one that is ruled out, or neither."""
+    if found.high < 0:
+        return f"forgot some of its general ability: {gap(found)}"
+    if found.low > -MUCH_LOST:
+        return f"kept its general ability, or lost no more than {points(MUCH_LOST)}: {gap(found)}"
+    return f"may or may not have lost general ability: {gap(found)}"
 
 
 def _passed(run: Answered, items: dict[str, GeneralItem]) -> dict[str, float]:
