@@ -49,7 +49,7 @@ KIND_WORDS = {
 def summary(found: object) -> list[str]:
     """What the data are, in a few lines."""
     from harness.api import Checked
-    from harness.report import numbers
+    from harness.publish import numbers
 
     assert isinstance(found, Checked)
     audit, scenario = found.audit, found.scenario

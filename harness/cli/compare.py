@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.common import INPUT, console
+from harness.publish import numbers
 from harness.records import Comparison
-from harness.report import numbers
 from harness.report.names import arm_name, metric_title
 
 

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report import numbers
+from harness.publish import numbers
+from harness.publish.text import one_line
 from harness.report.names import arm_name, experiment_title, is_share, metric_title
 from harness.report.terminal import show_costs, show_notes, show_scores, show_verdict
-from harness.report.text import one_line
 
 if TYPE_CHECKING:
     from harness.experiment.plan import Plan

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.report import numbers
-from harness.report.blocks import Report, Section
+from harness.publish import numbers
+from harness.publish.blocks import Report, Section
 from harness.report.data import ReportData
 from harness.report.names import metric_title
 from harness.report.sections.advice import advice_section

@@ -9,12 +9,12 @@ from rich.panel import Panel
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from harness.report import numbers
-from harness.report.blocks import Bar, Fact, Intervals
+from harness.publish import numbers
+from harness.publish.blocks import Bar, Fact, Intervals
+from harness.publish.text import one_line, visible
 from harness.report.data import ReportData
 from harness.report.names import arm_label, arm_name
 from harness.report.sections import advice, cost, scores, verdict
-from harness.report.text import one_line, visible
 
 _BAR_WIDTH = 16
 _PANEL_WIDTH = 100

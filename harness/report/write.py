@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from harness.publish.html import to_html
+from harness.publish.markdown import to_markdown
 from harness.report.content import ReportData, build_report
-from harness.report.html import to_html
-from harness.report.markdown import to_markdown
 
 
 def write_reports(data: ReportData, folder: Path) -> tuple[Path, ...]:

@@ -4,8 +4,8 @@ from dataclasses import replace
 import builders
 import pytest
 
+from harness.publish.blocks import CaseBrowser, Facts, Intervals, Mark, Paragraph, Table
 from harness.records import AdviceRelation, Comparison, Contradiction, VerdictKind
-from harness.report.blocks import CaseBrowser, Facts, Intervals, Mark, Paragraph, Table
 from harness.report.content import build_report
 from harness.report.sections.advice import advice_section, contradiction_lines
 from harness.report.sections.cases import cases_section, graded_group, right_group

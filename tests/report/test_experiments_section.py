@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import builders
 
+from harness.publish.blocks import Bullets, Intervals, Paragraph, Table
 from harness.records import CriterionValue, Finding, Reading, Reversal, Standing
-from harness.report.blocks import Bullets, Intervals, Paragraph, Table
 from harness.report.sections.criteria import criteria_section
 from harness.report.sections.experiments import LATER, experiments_section
 

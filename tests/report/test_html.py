@@ -7,9 +7,9 @@ from itertools import pairwise
 import builders
 import pytest
 
-from harness.report.case_data import case_json
+from harness.publish.case_data import case_json
+from harness.publish.html import to_html
 from harness.report.content import build_report
-from harness.report.html import to_html
 from harness.report.sections.cases import cases_section
 
 NASTY = [

@@ -9,8 +9,8 @@ from pathlib import Path
 import builders
 import pytest
 
+from harness.publish.markdown import MOST_CASES, escaped, to_markdown
 from harness.report.content import build_report
-from harness.report.markdown import MOST_CASES, escaped, to_markdown
 
 GOLDEN = Path(__file__).parent / "golden"
 

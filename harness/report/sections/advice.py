@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from harness.publish.blocks import Block, Bullets, Fact, Facts, Paragraph, Section, Subheading
 from harness.records import Contradiction
-from harness.report.blocks import Block, Bullets, Fact, Facts, Paragraph, Section, Subheading
 from harness.report.data import ReportData
 from harness.report.names import approach_in_sentence
 from harness.report.sections.verdict import advice_sentence

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.report import numbers
-from harness.report.blocks import Bullets, Column, Fact, Facts, Section, Subheading, Table
+from harness.publish import numbers
+from harness.publish.blocks import Bullets, Column, Fact, Facts, Section, Subheading, Table
 from harness.report.data import ReportData
 from harness.report.names import is_share, metric_title
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.records import CaseScore, Prediction
-from harness.report import numbers
-from harness.report.blocks import (
+from harness.publish import numbers
+from harness.publish.blocks import (
     Block,
     CaseBrowser,
     CaseGroup,
@@ -19,9 +18,10 @@ from harness.report.blocks import (
     ShownPassage,
     Table,
 )
+from harness.publish.text import joined
+from harness.records import CaseScore, Prediction
 from harness.report.data import ReportData
 from harness.report.names import arm_label, arm_name, metric_title
-from harness.report.text import joined
 from harness.scenario import Case
 
 CLEAR_LEAD = 0.1

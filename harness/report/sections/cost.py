@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.report import numbers
-from harness.report.blocks import Block, Column, Paragraph, Section, Table
+from harness.publish import numbers
+from harness.publish.blocks import Block, Column, Paragraph, Section, Table
 from harness.report.data import ReportData
 from harness.report.sections.scores import recommended_rows, row_name
 

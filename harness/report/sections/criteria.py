@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from harness.publish import numbers
+from harness.publish.blocks import Block, Bullets, Column, Paragraph, Section, Table
+from harness.publish.text import joined
 from harness.records import Reversal, Standing
-from harness.report import numbers
-from harness.report.blocks import Block, Bullets, Column, Paragraph, Section, Table
 from harness.report.data import ReportData
 from harness.report.names import arm_in_sentence, arm_name
-from harness.report.text import joined
 
 HOW = (
     "Each arm is valued from 0 to 1 on each criterion, and the values are weighed as the client weighs the criteria. "

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from harness.publish import numbers
+from harness.publish.blocks import Bar, Block, Bullets, Column, Intervals, Paragraph, Section, Subheading, Table
 from harness.records import Finding, Reading
-from harness.report import numbers
-from harness.report.blocks import Bar, Block, Bullets, Column, Intervals, Paragraph, Section, Subheading, Table
 from harness.report.data import ReportData
 from harness.report.names import (
     arm_label,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from harness.metrics.form import IN_FORM
+from harness.publish import numbers
+from harness.publish.blocks import Block, Column, Paragraph, Section, Table
+from harness.publish.text import joined
 from harness.records import Comparison
-from harness.report import numbers
-from harness.report.blocks import Block, Column, Paragraph, Section, Table
 from harness.report.data import ReportData
 from harness.report.names import arm_in_sentence, arm_name, metric_title
 from harness.report.sections.verdict import interval_name
-from harness.report.text import joined
 
 
 def pairs_section(data: ReportData) -> Section:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+from harness.publish import numbers
+from harness.publish.blocks import Bar, Block, Bullets, Column, Intervals, Paragraph, Section, Table
 from harness.records import ArmScore, VerdictKind
-from harness.report import numbers
-from harness.report.blocks import Bar, Block, Bullets, Column, Intervals, Paragraph, Section, Table
 from harness.report.data import ReportData
 from harness.report.names import arm_in_sentence, arm_label, is_share, metric_explanation, metric_title
 from harness.report.sections.verdict import interval_name

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from harness.publish import numbers
+from harness.publish.blocks import Block, Bullets, Column, Fact, Facts, Paragraph, Section, Subheading, Table
 from harness.records import CONTROL, Choice, Recipe, Trial
-from harness.report import numbers
-from harness.report.blocks import Block, Bullets, Column, Fact, Facts, Paragraph, Section, Subheading, Table
 from harness.report.data import ReportData, ladder_place
 from harness.report.names import arm_label, arm_name, is_share, metric_title
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from harness.publish import numbers
+from harness.publish.blocks import Block, Bullets, Fact, Facts, Paragraph, Section, Subheading
+from harness.publish.text import joined
 from harness.records import AdviceRelation, Verdict, VerdictKind
-from harness.report import numbers
-from harness.report.blocks import Block, Bullets, Fact, Facts, Paragraph, Section, Subheading
 from harness.report.data import ReportData
 from harness.report.names import approach_in_sentence, arm_in_sentence, arm_name, is_share, metric_title
-from harness.report.text import joined
 
 _RELATIONS = {
     "confirmed": "This trial confirms it.",

@@ -1,6 +1,6 @@
 import pytest
 
-from harness.report.text import joined, one_line, shortened, visible
+from harness.publish.text import joined, one_line, shortened, visible
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import singledispatch
 
-from harness.report.blocks import (
+from harness.publish.blocks import (
     Block,
     Bullets,
     CaseBrowser,
@@ -22,7 +22,7 @@ from harness.report.blocks import (
     Subheading,
     Table,
 )
-from harness.report.text import one_line, shortened, visible
+from harness.publish.text import one_line, shortened, visible
 
 MOST_CASES = 5
 """Cases shown of each group; the HTML report has them all."""
@@ -43,7 +43,7 @@ _LINK = re.compile(r"(?<=\w):(?=//)|(?<=www)\.")
 def to_markdown(report: Report) -> str:
     """The whole report; at most `MOST_CASES` cases of each outcome."""
     head = [f"# {escaped(report.title)}", escaped(report.subtitle)]
-    body = [_section(section) for section in (report.verdict, *report.sections)]
+    body = [_section(section) for section in (report.summary, *report.sections)]
     return "\n\n".join([*head, *body]) + "\n"
 
 

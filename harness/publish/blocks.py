@@ -1,4 +1,4 @@
-"""The tree that a report is before anybody lays it out: sections of a few kinds of block.
+"""The tree that a document is before anybody lays it out: sections of a few kinds of block.
 
 All strings are plain text. None holds markup of any kind; each renderer escapes every one of them for its own format.
 """
@@ -16,6 +16,8 @@ class Paragraph:
     text: str
     note: bool = False
     """A remark beside the matter, set smaller."""
+    lead: bool = False
+    """The sentence to remember, set larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,10 @@ class Table:
     """Indices of rows to set off. What the mark means is also written in the row."""
 
 
+Ticks = tuple[tuple[float, str], ...]
+"""(place on an axis, its label), ascending."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bar:
     """A value with its interval, as numbers for the picture and as the text that says the same."""
@@ -83,16 +89,105 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """A picture of values with their intervals on one axis from 0 to `top`."""
+    """A picture of values with their intervals, one below the other, on one axis from 0 to `top`."""
 
     caption: str
     bars: tuple[Bar, ...]
     top: float
-    ticks: tuple[tuple[float, str], ...]
-    """(place on the axis, its label), from 0 to `top`."""
+    ticks: Ticks
+    """From 0 to `top`."""
     target: float | None = None
     """A line to reach, in the values' unit."""
     target_text: str = ""
+    alt: str = ""
+    """The picture in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A point of a `Scatter`, or a point to mark in `Lines`."""
+
+    label: str
+    x: float
+    y: float
+    low: float | None = None
+    """Ends of the interval of `y`."""
+    high: float | None = None
+    tone: int = 0
+    """Colour and shape: the same number is the same thing in all pictures of a document."""
+    marked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of `Lines`; `spread` is the interval of `y` at each point where it is known."""
+
+    label: str
+    points: tuple[tuple[float, float], ...]
+    """(x, y), x ascending."""
+    spread: tuple[tuple[float, float], ...] = ()
+    """(low, high) at each of `points`; empty: not known."""
+    tone: int = 0
+    marked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """An axis of a picture. On a logarithmic one all values are above 0."""
+
+    title: str
+    ticks: Ticks
+    """The first and the last one are the ends of the axis."""
+    logarithmic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """A picture of points with names: one measure against another."""
+
+    caption: str
+    x: Axis
+    y: Axis
+    dots: tuple[Dot, ...]
+    alt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A picture of lines with names."""
+
+    caption: str
+    x: Axis
+    y: Axis
+    lines: tuple[Line, ...]
+    alt: str
+    dots: tuple[Dot, ...] = ()
+    """Points to mark, such as where two lines cross."""
+    upright: tuple[tuple[float, str], ...] = ()
+    """(x, words): places on the x axis to mark with an upright line."""
+    level: tuple[tuple[float, str], ...] = ()
+    """(y, words): heights to mark with a level line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of `Parts`: its name, a size for each part, and what is written into each (empty: nothing)."""
+
+    label: str
+    sizes: tuple[float, ...]
+    texts: tuple[str, ...]
+    marked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A picture of wholes and their parts: a bar a row, cut into the parts `names`, in this order."""
+
+    caption: str
+    names: tuple[str, ...]
+    rows: tuple[Row, ...]
+    axis: Axis
+    alt: str
 
 
 class Mark(StrEnum):
@@ -163,23 +258,38 @@ class CaseBrowser:
     passages: dict[str, ShownPassage]
 
 
-Block = Paragraph | Subheading | Bullets | Facts | Table | Intervals | CaseBrowser
+Picture = Intervals | Scatter | Lines | Parts
+Block = Paragraph | Subheading | Bullets | Facts | Table | Picture | CaseBrowser
+
+
+class Place(StrEnum):
+    """Where a section belongs."""
+
+    BODY = "body"
+    DETAIL = "detail"
+    """In the document's body, but not among the slides of a talk."""
+    APPENDIX = "appendix"
+    """For the reader who checks: after everything else, and not among the slides."""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A titled part of the report; `anchor` is its id in links."""
+    """A titled part of a document; `anchor` is its id in links."""
 
     title: str
     anchor: str
     blocks: tuple[Block, ...]
+    place: Place = Place.BODY
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The whole report; its first section is the verdict and has the headline as its title."""
+    """A whole document; its first section is the summary, one page, and has the headline as its title."""
 
     title: str
     subtitle: str
-    verdict: Section
+    summary: Section
     sections: tuple[Section, ...]
+    """Those of the appendix last."""
+    footer: str = ""
+    """One sentence at the end: what made this."""

@@ -8,7 +8,7 @@ from importlib import resources
 import jinja2
 from markupsafe import Markup
 
-from harness.report.blocks import (
+from harness.publish.blocks import (
     Block,
     Bullets,
     CaseBrowser,
@@ -19,8 +19,8 @@ from harness.report.blocks import (
     Subheading,
     Table,
 )
-from harness.report.case_data import case_json
-from harness.report.text import visible
+from harness.publish.case_data import case_json
+from harness.publish.text import visible
 
 _MACROS: dict[type, str] = {
     Paragraph: "paragraph",
@@ -38,7 +38,7 @@ _UNIT = re.compile(r"(?<=\d) (?=(?:%|s|min|h|MB|GB|points?)\b|%)|(?<=[<>=]) (?=\
 def to_html(report: Report) -> str:
     """The whole page. Needs no network to show, and scripts only for browsing the cases."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("harness.report", "templates"),
+        loader=jinja2.PackageLoader("harness.publish", "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -64,4 +64,4 @@ def _laid_out(macros: object, block: Block) -> Markup:
 
 def _own_file(name: str) -> Markup:
     """A style sheet or script of this package, which is ours and therefore goes in as it is."""
-    return Markup(resources.files("harness.report").joinpath("templates", name).read_text(encoding="utf-8"))
+    return Markup(resources.files("harness.publish").joinpath("templates", name).read_text(encoding="utf-8"))

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from harness.report import numbers
+from harness.publish import numbers
 
 NAN = math.nan
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
-from harness.report.blocks import CaseBrowser, Mark, ShownAnswer, ShownCase
-from harness.report.text import shortened, visible
+from harness.publish.blocks import CaseBrowser, Mark, ShownAnswer, ShownCase
+from harness.publish.text import shortened, visible
 
 BUDGET = 6 * 2**20
 """Most bytes of JSON."""
