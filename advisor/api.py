@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from advisor import guidance
 from advisor.answers import Answers
@@ -130,14 +131,21 @@ def margin_that_pays(costs: Costs, found: Recommendation, *, error_cost: float |
     return round(max(0.0, gain), 4) if gain <= 1 else None
 
 
-def write_json(advice: Advice, path: Path) -> Path | None:
-    """Write `advice.json`, whole or not at all; an older one is kept beside it, and its new path is returned.
+def json_of(advice: Advice, *, sections: Sequence[Mapping[str, Any]] = ()) -> bytes:
+    """`advice.json`: the record, and beside it `sections`, the advice in words for whoever makes a document of it."""
+    import msgspec
+
+    whole = {**msgspec.to_builtins(advice), "sections": list(sections)} if sections else advice
+    return msgspec.json.format(msgspec.json.encode(whole), indent=1) + b"\n"
+
+
+def write_json(advice: Advice, path: Path, *, sections: Sequence[Mapping[str, Any]] = ()) -> Path | None:
+    """Write `advice.json` (see `json_of`), whole or not at all; an older one is kept beside it, and its new path is
+    returned.
 
     Raises UserError where it cannot be written.
     """
-    import msgspec
-
-    data = msgspec.json.format(msgspec.json.encode(advice), indent=1) + b"\n"
+    data = json_of(advice, sections=sections)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         kept = keep_older(path)

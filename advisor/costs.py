@@ -24,6 +24,7 @@ from advisor.records import (
     CostItem,
     CostPoint,
     Costs,
+    TokenPrice,
     Value,
 )
 
@@ -75,6 +76,7 @@ def cost_of(values: Mapping[str, Value], *, prices: Prices) -> Costs:
         break_evens=breaks,
         curve=tuple(_curve(bills, breaks, volume)),
         assumptions=tuple(case.assumed.values()),
+        token_prices=() if case.in_house else tuple(_token_price(bill, case) for bill in bills),
     )
 
 
@@ -442,11 +444,9 @@ def _request_items(approach: str, case: _Case, prompt: _Prompt) -> Iterator[Cost
     """
     if case.in_house:
         return
-    prices, tuned = case.prices, "fine_tuning" in approach
-    size, premium = case.size(tuned=tuned), prices["tokens.tuned_premium"] if tuned else 1.0
-    read, written = (prices[f"tokens.{size}_{way}"] * premium for way in ("in", "out"))
+    prices = case.prices
+    model, read, written = _model(approach, case)
     share = case.cached_share(prompt.fixed)
-    model = f"{'tuned ' if tuned else ''}{size} model"
     cached = prompt.fixed * (1 - share + share * prices["tokens.cached_ratio"])
     cached_words = f"{share:.0%} of them cached" if share else "none of them cached"
     how = f"{prompt.fixed:,.0f} tokens, {cached_words}, {model} at {read:g} a million"
@@ -463,6 +463,19 @@ def _request_items(approach: str, case: _Case, prompt: _Prompt) -> Iterator[Cost
         yield CostItem("search", prices["retrieval.search"], "request", "one search, its embedding included")
     if "rag" in approach:
         yield CostItem("reranking", prices["retrieval.rerank"], "request", "the passages of one search")
+
+
+def _model(approach: str, case: _Case) -> tuple[str, float, float]:
+    """The model in words; what a million tokens read and written cost."""
+    tuned = "fine_tuning" in approach
+    size, premium = case.size(tuned=tuned), case.prices["tokens.tuned_premium"] if tuned else 1.0
+    read, written = (case.prices[f"tokens.{size}_{way}"] * premium for way in ("in", "out"))
+    return f"{'tuned ' if tuned else ''}{size} model", read, written
+
+
+def _token_price(bill: Bill, case: _Case) -> TokenPrice:
+    beside = sum(item.amount for item in bill.items if item.per == "request" and item.name in ("search", "reranking"))
+    return TokenPrice(bill.approach, *_model(bill.approach, case), beside)
 
 
 def _hosting(approach: str, case: _Case, prompt: _Prompt) -> Hosting:

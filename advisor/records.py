@@ -265,6 +265,21 @@ class CostPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenPrice:
+    """What a request's tokens cost where a provider runs the model; what the bake-off prices its own counts with."""
+
+    approach: str
+    model: str
+    """`tuned small model`."""
+    read: float
+    """A million tokens read, none of them cached."""
+    written: float
+    """A million tokens written."""
+    beside: float
+    """Paid for a request whatever its tokens: search, reranking."""
+
+
+@dataclass(frozen=True, slots=True)
 class Costs:
     """The bill of every approach and where the lines cross."""
 
@@ -276,6 +291,8 @@ class Costs:
     break_evens: tuple[BreakEven, ...]
     curve: tuple[CostPoint, ...]
     assumptions: tuple[Assumption, ...]
+    token_prices: tuple[TokenPrice, ...] = ()
+    """One an approach; empty where the model runs on machines of one's own."""
 
 
 @dataclass(frozen=True, slots=True)

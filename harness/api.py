@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.arms.registry import registered
@@ -21,16 +21,20 @@ from harness.audit.lengths import too_long
 from harness.audit.report import Audit, InputVectors, audit
 from harness.errors import InputProblems, MissingModel, RunFolderError
 from harness.experiment import finish as finishing
+from harness.experiment.advice import EXPLORED, relation_of
 from harness.experiment.options import RunOptions, Silent, Watcher
 from harness.experiment.plan import Plan
 from harness.experiment.prepared import Prepared
 from harness.experiment.run import Finished, prepare, run, run_prepared
 from harness.metrics.registry import deciding_metrics, metric_named
+from harness.publish.client_file import ClientFile, read_client
+from harness.publish.write import templates_in
 from harness.records import ArmScore, Comparison, Verdict
+from harness.report.advice_file import AdviceFile, read_advice_file
 from harness.report.content import ReportData
-from harness.report.write import write_reports
+from harness.report.write import USUAL, Form, write_reports
 from harness.retrieval.embed import SentenceEmbedder
-from harness.scenario import Problem, Scenario
+from harness.scenario import Problem, Scenario, StatedAdvice
 from harness.scenario_file.columns import ColumnMap
 from harness.scenario_file.init import InitResult, init_folder
 from harness.scenario_file.read import Overrides, read_scenario, read_what_is_readable
@@ -45,6 +49,7 @@ __all__ = [
     "Overrides",
     "Plan",
     "Prepared",
+    "ReportOptions",
     "RunOptions",
     "RunSummary",
     "check",
@@ -172,9 +177,50 @@ def report_data(run_folder: Path) -> ReportData:
     )
 
 
-def report(run_folder: Path) -> tuple[Path, ...]:
-    """Write `report.md` and `report.html` into a run folder; no model is loaded."""
-    return write_reports(report_data(run_folder), run_folder)
+@dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """What a report is made of and looks like, beside the run itself."""
+
+    formats: tuple[str, ...] = USUAL
+    """Of `html`, `pdf`, `docx`, `pptx` and `md`."""
+    advice: Path | None = None
+    """The `advice.json` that was given before."""
+    client: Path | None = None
+    """A `client.toml`: names, logo, colour, prices."""
+    templates: tuple[Path, ...] = ()
+    """House templates, `.docx` and `.pptx`."""
+    out: Path | None = None
+    """Folder to write into; None: the first run's folder."""
+
+
+def report(*run_folders: Path, options: ReportOptions | None = None) -> tuple[Path, ...]:
+    """Write the reports of a run, and of others beside it; no model is loaded.
+
+    Raises:
+        RunFolderError: a folder is no run, is damaged or unfinished.
+        UserError: the advice, `client.toml` or a template cannot be used, or the folder cannot be written.
+    """
+    options = options or ReportOptions()
+    client = read_client(options.client) if options.client else ClientFile()
+    form = Form(options.formats, client.brand, templates_in(options.templates))
+    advice = read_advice_file(options.advice) if options.advice else None
+    first, *others = (report_data(folder) for folder in run_folders)
+    data = replace(first, advice=advice, prices=client.prices, others=tuple(others))
+    if advice is not None:
+        data = replace(data, verdict=_against(data, advice))
+    return write_reports(data, options.out or run_folders[0], form=form)
+
+
+def _against(data: ReportData, advice: AdviceFile) -> Verdict:
+    """The verdict with what it says of this advice, if it is older than the run and no other was on trial."""
+    verdict, documents = data.verdict, data.scenario.documents > 0
+    if verdict.advice.relation is not None or advice.created > data.provenance.started:
+        return verdict
+    stated = StatedAdvice(advice.created[:10], advice.approach, hypothesis=advice.hypothesis)
+    relation = relation_of(verdict, stated, rule=data.rule, costs=data.costs, documents=documents)
+    if verdict.exploratory:
+        relation = replace(relation, relation="undecided", reasons=(EXPLORED,))
+    return replace(verdict, advice=relation)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from harness.scenario import Criteria, Inference, RemovedRow
@@ -136,6 +136,26 @@ class Comparison:
     clusters: int | None = None
     seed_error: float = 0.0
     """The part of the standard error that is due to training seeds, which more cases do not lessen."""
+
+
+def seen_from(comparison: Comparison, arm: str) -> Comparison:
+    """The same comparison with `arm` first."""
+    if comparison.first == arm:
+        return comparison
+    return replace(
+        comparison,
+        first=comparison.second,
+        second=comparison.first,
+        first_failed=comparison.second_failed,
+        second_failed=comparison.first_failed,
+        difference=-comparison.difference,
+        low=-comparison.high,
+        high=-comparison.low,
+        low_equivalence=-comparison.high_equivalence,
+        high_equivalence=-comparison.low_equivalence,
+        first_only=comparison.second_only,
+        second_only=comparison.first_only,
+    )
 
 
 class VerdictKind(StrEnum):
@@ -284,6 +304,18 @@ class SeedSpread:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """An earlier verdict on the same cases."""
+
+    created: str
+    """ISO 8601, UTC."""
+    cases: int
+    arms: int
+    """With the control."""
+    quick: bool
+
+
+@dataclass(frozen=True, slots=True)
 class OtherVerdict:
     """What the same rule would have said on another metric; a look, not the verdict."""
 
@@ -316,6 +348,8 @@ class Verdict:
     advice: AdviceRelation = AdviceRelation()
     notes: tuple[str, ...] = ()
     """What the experiments say beside the verdict, in sentences."""
+    cautions: tuple[str, ...] = ()
+    """What the error rate of the rule does not cover in this run, in sentences: earlier looks, luck of training."""
     exploratory: tuple[str, ...] = ()
     """What was changed after the first eval prediction; empty: nothing, the verdict is confirmatory."""
     stopped: tuple[Stopped, ...] = ()

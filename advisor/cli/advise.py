@@ -12,8 +12,10 @@ from rich.console import Console
 from rich.text import Text
 
 from advisor.answers import Answers, Session, combine, load_session, parse_set, read_answers_file, save_session
+from advisor.cli.documents import USUAL_FORM, Form, write_advice
 from advisor.errors import UserError
 from advisor.records import ARMS_OF, Answer, Source
+from harness.publish.text import joined
 
 if TYPE_CHECKING:
     from advisor.data import DataReading
@@ -41,6 +43,8 @@ class Options:
     as_json: bool = False
     error_cost: float | None = None
     """What one wrong answer costs, in the price table's currency."""
+    form: Form = USUAL_FORM
+    """Which documents are written."""
 
     @property
     def home(self) -> Path:
@@ -91,7 +95,7 @@ def _finish(start: Answers, outcome: Outcome | None, *, options: Options, readin
     _show_overruled(out, answers)
     said: list[str] = []
     if not options.as_json or options.out or options.data:
-        said += _write(advice, options.out or options.home)
+        said += _write(advice, options.out or options.home, options.form)
     if options.data:
         said += _put_on_trial(advice, options.data)
     _show(advice, options, out)
@@ -102,9 +106,10 @@ def _finish(start: Answers, outcome: Outcome | None, *, options: Options, readin
 def _show(advice: Advice, options: Options, out: Console) -> None:
     """Shown last: what is written is safe then, whatever becomes of the terminal."""
     if options.as_json:
-        import msgspec
+        from advisor import api
+        from advisor.render.document import plain_sections
 
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(advice), indent=1).decode() + "\n")
+        sys.stdout.write(api.json_of(advice, sections=plain_sections(advice)).decode())
         return
     from advisor.render.terminal import show_advice
 
@@ -219,26 +224,15 @@ def _runnable(reading: DataReading) -> tuple[str, ...]:
     return tuple(arms)
 
 
-def _write(advice: Advice, folder: Path) -> list[str]:
+def _write(advice: Advice, folder: Path, form: Form) -> list[str]:
     from advisor import api
-    from advisor.render.chart import cost_chart_svg
-    from advisor.render.markdown import advice_markdown
-    from advisor.render.words import TITLES
+    from advisor.render.document import plain_sections
 
-    kept = api.write_json(advice, folder / "advice.json")
-    found = advice.recommendation
-    chart = cost_chart_svg(advice.costs, names=TITLES, advised=found.approach, runner_up=found.runner_up)
-    try:
-        for name in ("advice-costs.svg", "advice.md"):
-            api.keep_older(folder / name)
-        (folder / "advice-costs.svg").write_text(chart, encoding="utf-8")
-        (folder / "advice.md").write_text(advice_markdown(advice, chart="advice-costs.svg"), encoding="utf-8")
-    except OSError as error:
-        raise UserError(
-            f"{error.filename} cannot be written ({error.strerror}); name another folder with --out"
-        ) from None
+    kept = api.write_json(advice, folder / "advice.json", sections=plain_sections(advice))
+    made = write_advice(advice, folder, form)
+    names = joined([str(path) for path in (*made, folder / "advice.json")])
     earlier = [f"The earlier advice is kept as {kept}."] if kept else []
-    return [f"Wrote {folder / 'advice.md'} and {folder / 'advice.json'}.", *earlier]
+    return [f"Wrote {names}.", *earlier]
 
 
 def _put_on_trial(advice: Advice, folder: Path) -> list[str]:

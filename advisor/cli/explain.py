@@ -18,9 +18,10 @@ def explain(advice: Path, markdown: bool) -> None:
 
     found = read_json(advice)
     if markdown:
-        from advisor.render.markdown import advice_markdown
+        from advisor.render.document import advice_report
+        from harness.publish.markdown import to_markdown
 
-        click.echo(advice_markdown(found), nl=False)
+        click.echo(to_markdown(advice_report(found)), nl=False)
         return
     from advisor.render.terminal import show_advice
 

@@ -14,10 +14,13 @@ from pathlib import Path
 
 import click
 
+from advisor.cli.documents import document_options, form_of
 from advisor.errors import UserError
+from harness.errors import UserError as SharedUserError
 
 COMMANDS = {
     "explain": "advisor.cli.explain:explain",
+    "report": "advisor.cli.report:report",
     "diff": "advisor.cli.diff:diff",
     "questions": "advisor.cli.questions:questions",
     "prices": "advisor.cli.prices:prices",
@@ -49,6 +52,7 @@ class LazyGroup(click.Group):
 
 SUMMARIES = {
     "explain": "An advice.json in words again.",
+    "report": "Documents of an earlier advice.json: HTML, PDF, Word, slides, Markdown.",
     "diff": "What changed between two: answers, odds, reasons.",
     "questions": "The whole list of questions, for a workshop.",
     "prices": "The price table, to be edited and given back with --prices.",
@@ -63,8 +67,9 @@ SUMMARIES = {
 @click.option("--session", type=click.Path(path_type=Path), help="Where answers are kept (advise-session.json).")
 @click.option("--new", is_flag=True, help="Begin afresh; an earlier session is kept under another name.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder for advice.json and advice.md (default: DATA or .)."
+    "--out", type=click.Path(path_type=Path), help="Folder for advice.json and the documents (default: DATA or .)."
 )
+@document_options
 @click.option("--title", help="Name of the use case or client.")
 @click.option("--prices", "prices_file", type=click.Path(path_type=Path), help="Your own price table (TOML).")
 @click.option(
@@ -86,6 +91,9 @@ def cli(
     session: Path | None,
     new: bool,
     out: Path | None,
+    formats: str | None,
+    client: Path | None,
+    templates: tuple[Path, ...],
     title: str | None,
     prices_file: Path | None,
     error_cost: float | None,
@@ -116,6 +124,7 @@ def cli(
             ask=not (no_input or as_json),
             as_json=as_json,
             error_cost=error_cost,
+            form=form_of(formats, client, templates),
         )
     )
 
@@ -136,7 +145,7 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except UserError as error:
+    except (UserError, SharedUserError) as error:
         click.echo(f"advise: {error}", err=True)
         sys.exit(2)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The advice on the terminal: what fits a screen or two; the rest is in the Markdown file."""
+"""The advice on the terminal: what fits a screen or two; the rest is in the documents."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from advisor.questionnaire import printable
-from advisor.records import APPROACH_NAMES, Advice, Standing, Vote
+from advisor.records import APPROACH_NAMES, Advice, Vote
 from advisor.render import words
+from harness.publish import numbers
 
 MOST = 3
 """Reasons for and against that are shown of the advised approach; the file has all."""
@@ -63,20 +64,10 @@ def _ranking(out: Console, advice: Advice) -> None:
     table.add_column("Odds", no_wrap=True)
     table.add_column("Strongest reason")
     for one in advice.recommendation.standings:
-        reason = _strongest(one, advised=one.approach == advice.recommendation.approach)
+        reason = words.strongest_reason(one, advised=one.approach == advice.recommendation.approach)
         style = "bold" if one.approach == advice.recommendation.approach else ""
         table.add_row(Text(words.TITLES[one.approach], style=style), Text(one.band, style=style), Text(reason))
     out.print(table)
-
-
-def _strongest(standing: Standing, *, advised: bool) -> str:
-    """The reason that counted most: for the advised approach the strongest for it, for others of either kind."""
-    if standing.vetoes:
-        return standing.vetoes[0].reason
-    votes = _side(standing.votes, 1) if advised else list(standing.votes)
-    if not votes:
-        return "Nothing that was answered speaks for or against it."
-    return f"{'for' if votes[0].weight > 0 else 'against'}: {votes[0].reason}"
 
 
 def _reasons(out: Console, advice: Advice) -> None:
@@ -149,7 +140,7 @@ def _costs(out: Console, advice: Advice) -> None:
         table.add_column(title, justify="right", no_wrap=True)
     for one in costs.approaches:
         amounts = (one.once, one.monthly, 1000 * one.per_request, one.first_year)
-        table.add_row(words.TITLES[one.approach], *(words.money(amount, costs.currency) for amount in amounts))
+        table.add_row(words.TITLES[one.approach], *(numbers.money(amount, costs.currency) for amount in amounts))
     out.print(table)
     pair = {advice.recommendation.approach, advice.recommendation.runner_up}
     for even in costs.break_evens:

@@ -1,11 +1,11 @@
-"""How the advisor's numbers and names are written; all renderers use these."""
+"""How the advisor's names and answers are written; all renderers use these."""
 
 from __future__ import annotations
 
-import math
+import re
 
 from advisor.questionnaire import load_questionnaire, printable, show_value
-from advisor.records import APPROACH_NAMES, Answer, Flip, Source, Value
+from advisor.records import APPROACH_NAMES, Answer, Flip, Source, Standing, Value
 
 TITLES = {
     "prompting": "Prompting",
@@ -16,12 +16,39 @@ TITLES = {
 }
 """Approaches as headings and in tables."""
 
+EXPLANATIONS = {
+    "prompting": "A general model with careful instructions.",
+    "few_shot": "Instructions, and solved examples before each input.",
+    "rag": "Passages are looked up in your documents for each request, and the model reads them.",
+    "fine_tuning": "The model is trained further on your examples.",
+    "rag_fine_tuning": "A model trained on your examples that reads passages of your documents.",
+}
+"""What each approach is, for those who meet it for the first time."""
+
+ARMS = {
+    "prompt": ("Prompt", "The instruction alone."),
+    "few_shot": ("Few-shot", "The instruction and the same worked examples for every request."),
+    "nearest_shots": ("Nearest shots", "The instruction and the training examples most like the request."),
+    "rag": ("RAG", "The instruction and the passages found for the request."),
+    "lora": ("LoRA", "A model tuned on the training examples through an adapter."),
+    "rag_lora": ("RAG + LoRA", "A model tuned on prompts with passages, and asked with passages."),
+}
+"""The bake-off's arms: name, and what each does."""
+
 SOURCES = {
     Source.TYPED: "typed",
     Source.FILE: "file",
     Source.FLAG: "--set",
     Source.SESSION: "earlier session",
     Source.DATA: "measured",
+}
+
+_SAID_BY = {
+    Source.TYPED: "said in the interview",
+    Source.FILE: "said in a file of answers",
+    Source.FLAG: "said when the advice was asked for",
+    Source.SESSION: "said in an earlier interview",
+    Source.DATA: "measured from the data",
 }
 
 GRADES = {"A": "several measured results", "B": "one or two measured results", "C": "vendor guidance", "D": "reasoning"}
@@ -57,16 +84,34 @@ def question_text(key: str) -> str:
 
 
 def source_text(answer: Answer) -> str:
-    """Where an answer came from: `measured: 412 rows of train.jsonl`."""
+    """Where an answer came from, for whoever gave it: `measured: 412 rows of train.jsonl`."""
     name = SOURCES[answer.source]
     return f"{name}: {printable(answer.note)}" if answer.note else name
 
 
+def said_by(answer: Answer) -> str:
+    """The same for those who were not there: `measured from the data: 412 rows of train.jsonl`."""
+    name = _SAID_BY[answer.source]
+    return f"{name}: {printable(answer.note)}" if answer.note else name
+
+
 def flip_text(flip: Flip) -> str:
-    """`If "..." were X instead of Y: fine-tuning.`"""
-    now = value_text(flip.key, flip.now)
-    was = f" instead of “{value_text(flip.key, flip.was)}”" if flip.was is not None else " (not known now)"
-    return f"{question_text(flip.key)} If the answer were “{now}”{was}: {APPROACH_NAMES[flip.to]}."
+    """`... If the answer were “X” instead of “Y”, the advice would be fine-tuning.`"""
+    now, to = value_text(flip.key, flip.now), f"the advice would be {APPROACH_NAMES[flip.to]}"
+    if flip.was is None:
+        return f"{question_text(flip.key)} This is open; if the answer were “{now}”, {to}."
+    was = value_text(flip.key, flip.was)
+    return f"{question_text(flip.key)} If the answer were “{now}” instead of “{was}”, {to}."
+
+
+def strongest_reason(standing: Standing, *, advised: bool) -> str:
+    """The reason that counted most: for the advised approach the strongest for it, for others of either kind."""
+    if standing.vetoes:
+        return standing.vetoes[0].reason
+    votes = [vote for vote in standing.votes if vote.weight > 0 or not advised]
+    if not votes:
+        return "Nothing that was answered speaks for or against it."
+    return f"{'for' if votes[0].weight > 0 else 'against'}: {votes[0].reason}"
 
 
 def signed(points: float) -> str:
@@ -84,14 +129,16 @@ def use_text(use: str) -> str:
     return USES.get(use, printable(use))
 
 
-def money(amount: float, currency: str) -> str:
-    """Money to two figures, `$12,000`; from a cent to ten with cents, below a cent `$0.00012`. 0 or more."""
-    sign = {"USD": "$", "EUR": "€", "GBP": "£"}.get(currency, f"{currency} ")
-    if amount == 0:
-        return f"{sign}0"
-    if amount < 0.01:
-        return f"{sign}{amount:.{1 - math.floor(math.log10(amount))}f}"
-    if amount < 10:
-        return f"{sign}{amount:.2f}"
-    digits = max(0, len(str(int(amount))) - 2)
-    return f"{sign}{round(amount, -digits):,.0f}"
+def reckoned(how: str) -> str:
+    """A bill's sum with a proper sign: `25 days × 1,000`."""
+    return how.replace(" x ", " × ")
+
+
+def without_code(text: str) -> str:
+    """A sentence whose commands stand in quotes, as documents know no code: “bakeoff check”."""
+    return re.sub("`([^`]*)`", r"“\1”", text)
+
+
+def capital(text: str) -> str:
+    """A clause as the beginning of a sentence."""
+    return text[:1].upper() + text[1:]

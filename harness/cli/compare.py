@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich import box
@@ -12,26 +13,58 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.common import INPUT, console
+from harness.errors import UserError
 from harness.publish import numbers
+from harness.publish.text import one_line
 from harness.records import Comparison
 from harness.report.names import arm_name, metric_title
+from harness.report.terminal import show_table
+
+if TYPE_CHECKING:
+    from harness.report.data import ReportData
 
 
 @click.command()
-@click.argument("run_folder", metavar="RUN", type=INPUT)
-@click.option("--metric", help="Another metric than the decision rule's (a look, not the verdict).")
+@click.argument("run_folders", metavar="RUN...", type=INPUT, nargs=-1, required=True)
+@click.option("--metric", help="Another metric than the decision rule's (a look, not the verdict). For one RUN.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparisons as JSON.")
-def compare(run_folder: Path, metric: str | None, as_json: bool) -> None:
-    """Compare all pairs of arms of a finished run. Loads no model."""
+def compare(run_folders: tuple[Path, ...], metric: str | None, as_json: bool) -> None:
+    """Compare all pairs of arms of a finished run, or several runs with each other. Loads no model.
+
+    With several RUNs: what differs between them and the first, and every arm's score in each.
+    """
     from harness import api
 
-    found = api.compare(run_folder, metric=metric)
+    if len(run_folders) > 1:
+        if metric is not None:
+            raise UserError("--metric is for one run; several runs are each shown by their own metric")
+        _several(tuple(api.report_data(folder) for folder in run_folders), as_json=as_json)
+        return
+    found = api.compare(run_folders[0], metric=metric)
     if as_json:
-        import msgspec
-
-        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
+        _echo_json(found)
         return
     show_comparisons(console(), found)
+
+
+def _several(runs: tuple[ReportData, ...], *, as_json: bool) -> None:
+    from harness.report.sections.runs import CAUTION, changes, overview_table, scores_table
+
+    if as_json:
+        _echo_json({"changes": changes(runs), "verdicts": [data.verdict for data in runs]})
+        return
+    out = console()
+    for sentence in changes(runs):
+        out.print(Text(one_line(sentence)))
+    for table in (overview_table(runs), scores_table(runs)):
+        show_table(out, table)
+    out.print(Text(CAUTION, style="dim"))
+
+
+def _echo_json(found: object) -> None:
+    import msgspec
+
+    click.echo(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
 
 
 def show_comparisons(out: Console, found: Sequence[Comparison]) -> None:

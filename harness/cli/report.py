@@ -10,10 +10,36 @@ from harness.cli.common import INPUT
 
 
 @click.command()
-@click.argument("run_folder", metavar="RUN", type=INPUT)
-def report(run_folder: Path) -> None:
-    """Write report.md and report.html of a finished run. Loads no model."""
-    from harness import api
+@click.argument("run_folders", metavar="RUN...", type=INPUT, nargs=-1, required=True)
+@click.option(
+    "--format",
+    "formats",
+    default="md,html",
+    show_default=True,
+    help="Formats, comma separated: html, pdf, docx, pptx, md.",
+)
+@click.option("--advice", type=INPUT, help="The advice.json of this use case: answers, costs and next steps join in.")
+@click.option("--for", "client", type=INPUT, help="A client.toml: names, logo, colour, contact, prices.")
+@click.option(
+    "--template", "templates", type=INPUT, multiple=True, help="Your house's .docx or .pptx; may be given for each."
+)
+@click.option("--out", type=INPUT, help="Folder to write into (default: the first RUN's).")
+def report(  # one parameter an option
+    run_folders: tuple[Path, ...],
+    *,
+    formats: str,
+    advice: Path | None,
+    client: Path | None,
+    templates: tuple[Path, ...],
+    out: Path | None,
+) -> None:
+    """Write the report of a finished run. Loads no model.
 
-    for path in api.report(run_folder):
+    With several RUNs the report is about the first one and says what changed in the others.
+    """
+    from harness import api
+    from harness.publish.write import formats_in
+
+    options = api.ReportOptions(formats_in(formats), advice, client, templates, out)
+    for path in api.report(*run_folders, options=options):
         click.echo(f"Wrote {path}")

@@ -27,6 +27,8 @@ from harness.experiment.wording import listed, name_of, points, share
 from harness.records import APPROACH_NAMES, APPROACH_OF, APPROACHES, CONTROL, AdviceRelation, Cost, Verdict, VerdictKind
 from harness.scenario import DecisionRule, StatedAdvice
 
+EXPLORED = "What decides was changed after answers had been seen, so this run can confirm or refute nothing."
+
 
 def relation_of(
     verdict: Verdict,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import UserError
-from harness.experiment.score import NO_SEEDS, FurtherSeeds, by_seed, clusters_of
+from harness.experiment.score import NO_SEEDS, FurtherSeeds, by_seed, clusters_of, grouped, largest_group
 from harness.metrics.base import Metric
 from harness.metrics.registry import metric_named
 from harness.records import CaseScore, Comparison
@@ -54,31 +54,12 @@ def compare_arms(
     for pair in combinations(arms, 2):
         shared = _shared(scores, cases, metric=chosen.name, arms=pair, seeds=seeds)
         found = _compare(shared, metric=chosen, rule=rule, arms=pair)
-        pairs.append(_looked_at(found, shared) if stopped and set(pair) & stopped and found.n else found)
+        early = stopped and set(pair) & stopped and found.n
+        pairs.append(_looked_at(found, shared, largest=largest_group(cases)) if early else found)
     adjusted = holm([pair.p for pair in pairs])
     if stopped is not None:  # part of alpha was spent on looking early
         adjusted = np.minimum(1.0, adjusted / (1 - SPENT_EARLY))
     return tuple(replace(pair, p_adjusted=float(p)) for pair, p in zip(pairs, adjusted, strict=True))
-
-
-def seen_from(comparison: Comparison, arm: str) -> Comparison:
-    """The same comparison with `arm` first."""
-    if comparison.first == arm:
-        return comparison
-    return replace(
-        comparison,
-        first=comparison.second,
-        second=comparison.first,
-        first_failed=comparison.second_failed,
-        second_failed=comparison.first_failed,
-        difference=-comparison.difference,
-        low=-comparison.high,
-        high=-comparison.low,
-        low_equivalence=-comparison.high_equivalence,
-        high_equivalence=-comparison.low_equivalence,
-        first_only=comparison.second_only,
-        second_only=comparison.first_only,
-    )
 
 
 SPENT_EARLY = 0.2
@@ -93,7 +74,12 @@ class _Shared:
     """(seeds, cases); one row for an arm without further seeds."""
     second: NDArray[np.float64]
     failed: tuple[int, int]
-    clusters: tuple[str, ...] | None
+    cases: tuple[Case, ...]
+
+    @property
+    def clusters(self) -> tuple[str, ...] | None:
+        """Each case's cluster; None where every case stands for itself."""
+        return clusters_of(self.cases)
 
     @property
     def differences(self) -> NDArray[np.float64]:
@@ -118,7 +104,7 @@ def _shared(
         first=by_seed([a.values[metric] for _, a, _ in kept], seeds.get(arms[0], ()), metric=metric, cases=shown),
         second=by_seed([b.values[metric] for _, _, b in kept], seeds.get(arms[1], ()), metric=metric, cases=shown),
         failed=(sum(a.failed for _, a, _ in kept), sum(b.failed for _, _, b in kept)),
-        clusters=clusters_of(shown),
+        cases=tuple(shown),
     )
 
 
@@ -159,11 +145,13 @@ def _compare(shared: _Shared, *, metric: Metric, rule: DecisionRule, arms: tuple
     )
 
 
-def _looked_at(found: Comparison, shared: _Shared) -> Comparison:
+def _looked_at(found: Comparison, shared: _Shared, *, largest: int) -> Comparison:
     """The pair's p from an e-process: p = 1 / e holds whenever one looks (Ville's inequality), two-sided by the mean of
     both directions' e-values. With several seeds the p over seeds and cases stands where it is larger."""
     differences = shared.differences.mean(axis=0)
-    both = [float(e_process(sign * differences, clusters=shared.clusters)[-1]) for sign in (1.0, -1.0)]
+    # Bets are on the scale of the largest group of all cases, as while arms answered; then their order does not matter.
+    groups = grouped(shared.cases) if largest > 1 else None
+    both = [float(e_process(sign * differences, clusters=groups, largest=largest)[-1]) for sign in (1.0, -1.0)]
     p = min(1.0, 2.0 / max(sum(both), 1e-300))
     p = max(p, found.p) if len(shared.differences) > 1 else p
     return replace(found, p=p, p_adjusted=p, method="e-process (stopped early)", first_only=None, second_only=None)

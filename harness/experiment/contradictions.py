@@ -10,9 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.experiment.advice import approach_of
-from harness.experiment.compare import seen_from
 from harness.experiment.wording import name_of, points, share
-from harness.records import ArmScore, Comparison, Contradiction, Cost, StoredScenario, Verdict
+from harness.records import ArmScore, Comparison, Contradiction, Cost, StoredScenario, Verdict, seen_from
 from harness.scenario import StatedAdvice
 
 FACTS_METRIC = "contains"

@@ -4,28 +4,29 @@ Each criterion becomes a value of 0..1, more is better: quality is the rule's me
 (fastest) arm's figure over the arm's own; freshness is the score on changed facts after the cheap update (a new index,
 no training), from the experiment `facts_change`; risk is the share of answers that can be used at all. A criterion that
 was weighed and not measured is left out, and that is said. The probability of being best joins the paired bootstrap
-over cases with Dirichlet weights (T. Ferguson, Ann. Stat. 1, 1973, for the distribution; N. Lahdelma et al., EJOR 106,
-1998, for acceptability under uncertain weights).
+over cases (quality, freshness and risk; cost and latency are taken as measured) with Dirichlet weights (T. Ferguson,
+Ann. Stat. 1, 1973, for the distribution; N. Lahdelma et al., EJOR 106, 1998, for acceptability under uncertain
+weights).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.experiment.decide import request_cost
-from harness.experiment.probes.facts_change import INDEXED, STALE, FactsChangeProbe
+from harness.experiment.probes.facts_change import INDEXED, READERS, STALE, FactsChangeProbe
 from harness.experiment.probes.read import Evidence
 from harness.experiment.probes.words import minutes, score
 from harness.experiment.score import NO_SEEDS, FurtherSeeds, by_seed, clusters_of
 from harness.experiment.wording import share
 from harness.metrics.registry import metric_named
 from harness.metrics.usable import fault_of
-from harness.records import CONTROL, CaseScore, Cost, CriterionValue, Reversal, Standing
-from harness.scenario import Criteria, Kind
+from harness.records import CONTROL, CaseScore, Cost, CriterionValue, Prediction, Reversal, Standing
+from harness.scenario import Case, Kind
 from harness.stats.criteria import probability_best, rank_reversals
 from harness.stats.paired import resampled_weights
 from harness.store import RunFolder
@@ -35,6 +36,18 @@ CONCENTRATION = 20.0
 """How sure the weights are: with 20, a weight of 50 % lies between 29 and 71 % in 19 of 20 draws."""
 
 
+Draws = NDArray[np.float64]
+"""(arms, draws): values with the cases drawn again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Criterion:
+    """One criterion: each arm's value as measured, and with the cases drawn again."""
+
+    values: tuple[CriterionValue, ...]
+    draws: Draws
+
+
 def standing(
     folder: RunFolder,
     case_scores: Sequence[CaseScore],
@@ -42,23 +55,26 @@ def standing(
     *,
     arms: Sequence[str],
     seeds: FurtherSeeds = NO_SEEDS,
+    facts_changed: bool = True,
 ) -> Standing | None:
     """The arms, the control left out, under the scenario's criteria; None where it weighs none or fewer than two arms
-    took part."""
+    took part.
+
+    `facts_changed`: whether the experiment `facts_change` went through; without it freshness is not measured.
+    """
     weighed = folder.scenario().criteria
     answering = {score.arm for score in case_scores if not score.failed}
     shown = tuple(arm for arm in arms if arm != CONTROL and arm in answering)
     if weighed is None or len(shown) < 2:
         return None
-    values, quality = _values(folder, case_scores, {c.arm: c for c in costs}, arms=shown, weighed=weighed, seeds=seeds)
-    weights = {name: w for name, w in asdict(weighed).items() if w > 0 and name in values}
+    found = _found(folder, case_scores, {c.arm: c for c in costs}, arms=shown, seeds=seeds)
+    if not facts_changed:
+        found.pop("freshness", None)
+    weights = {name: w for name, w in asdict(weighed).items() if w > 0 and name in found}
     if not weights:
         return None
-    table = {name: np.array([v.value for v in values[name]]) for name in weights}
-    draws = {
-        name: quality if name == "quality" else np.repeat(column[:, None], DRAWS, axis=1)
-        for name, column in table.items()
-    }
+    draws = {name: found[name].draws for name in weights}
+    table = {name: np.array([v.value for v in found[name].values]) for name in weights}
     seed = folder.rule().rule.seed
     sure = probability_best(draws, weights, concentration=CONCENTRATION, draws=DRAWS, seed=seed)
     unsure = probability_best(
@@ -68,12 +84,12 @@ def standing(
     totals = {arm: sum(w * table[n][i] for n, w in weights.items()) / total for i, arm in enumerate(shown)}
     return Standing(
         weights,
-        tuple(v for name in weights for v in values[name]),
+        tuple(v for name in weights for v in found[name].values),
         {arm: float(value) for arm, value in totals.items()},
         dict(zip(shown, map(float, sure), strict=True)),
         dict(zip(shown, map(float, unsure), strict=True)),
         tuple(_reversals(table, weights, shown)),
-        tuple(name for name, w in asdict(weighed).items() if w > 0 and name not in values),
+        tuple(name for name, w in asdict(weighed).items() if w > 0 and name not in found),
     )
 
 
@@ -89,78 +105,114 @@ def _reversals(
     ]
 
 
-def _values(
+def _found(
     folder: RunFolder,
     case_scores: Sequence[CaseScore],
     costs: Mapping[str, Cost],
     *,
     arms: Sequence[str],
-    weighed: Criteria,
     seeds: FurtherSeeds,
-) -> tuple[dict[str, list[CriterionValue]], NDArray[np.float64]]:
-    """Criterion -> value of each arm, where it was measured for all; and the resampled quality, (arms, draws)."""
-    rule, cases = folder.rule().rule, folder.cases()
+) -> dict[str, _Criterion]:
+    """What was measured for all arms, by criterion."""
+    cases = _answered_by_all(folder.cases(), case_scores, arms)
+    counts = _counts(cases, seed=folder.rule().rule.seed)
+    seconds = {a: p50 for a in arms if a in costs and (p50 := costs[a].latency_p50)}
+    found = {
+        "quality": _quality(folder, case_scores, cases, counts=counts, arms=arms, seeds=seeds),
+        "cost": _ratio("cost", {a: request_cost(costs[a]) for a in arms if a in costs}, arms, "{:,.0f} tokens"),
+        "latency": _ratio("latency", seconds, arms, ""),
+        "freshness": _freshness(folder, arms),
+        "risk": _risk(folder, cases, counts=counts, arms=arms),
+    }
+    return {name: one for name, one in found.items() if one is not None}
+
+
+def _answered_by_all(cases: Sequence[Case], case_scores: Sequence[CaseScore], arms: Sequence[str]) -> list[Case]:
+    there = {(s.arm, s.case_id) for s in case_scores}
+    return [c for c in cases if all((arm, c.id) in there for arm in arms)]
+
+
+def _counts(cases: Sequence[Case], *, seed: int) -> NDArray[np.int64]:
+    """How often each case is drawn, (draws, cases); groups are drawn as one."""
+    rows = resampled_weights(len(cases), resamples=DRAWS, seed=seed, clusters=clusters_of(cases))
+    return np.concatenate(list(rows))
+
+
+def _quality(
+    folder: RunFolder,
+    case_scores: Sequence[CaseScore],
+    cases: Sequence[Case],
+    *,
+    counts: NDArray[np.int64],
+    arms: Sequence[str],
+    seeds: FurtherSeeds,
+) -> _Criterion:
+    """Means on the rule's metric; cases and seeds are both drawn again."""
+    rule = folder.rule().rule
     is_share = metric_named(rule.metric).right_or_wrong
     by_case = {(s.arm, s.case_id): s.values.get(rule.metric, 0.0) for s in case_scores}
-    kept = [c for c in cases if all((arm, c.id) in by_case for arm in arms)]
-    counts = np.concatenate(
-        list(resampled_weights(len(kept), resamples=DRAWS, seed=rule.seed, clusters=clusters_of(kept)))
-    )
     rng = np.random.default_rng([rule.seed, 2])
-    means, drawn = [], []
-    for arm in arms:  # (seeds, cases): cases and seeds are both drawn again
-        table = by_seed([by_case[arm, c.id] for c in kept], seeds.get(arm, ()), metric=rule.metric, cases=kept)
+    values, drawn = [], []
+    for arm in arms:
+        table = by_seed([by_case[arm, c.id] for c in cases], seeds.get(arm, ()), metric=rule.metric, cases=cases)
         by_draw = (table @ counts.T) / counts.sum(axis=1)
         picked = rng.integers(0, len(table), (len(table), DRAWS))
-        means.append(float(table.mean()))
+        mean = float(table.mean())
+        values.append(CriterionValue(arm, "quality", mean, score(mean, is_share=is_share)))
         drawn.append(np.take_along_axis(by_draw, picked, axis=0).mean(axis=0))
-    quality = np.array(drawn)
-    found = {
-        "quality": [
-            CriterionValue(a, "quality", v, score(v, is_share=is_share)) for a, v in zip(arms, means, strict=True)
-        ]
-    }
-    found |= _ratio("cost", {a: request_cost(costs[a]) for a in arms if a in costs}, arms, "{:,.0f} tokens")
-    seconds = {a: p50 for a in arms if a in costs and (p50 := costs[a].latency_p50)}
-    found |= _ratio("latency", seconds, arms, "")
-    found |= _freshness(folder, arms) if weighed.freshness else {}
-    found |= _risk(folder, arms) if weighed.risk else {}
-    return found, quality
+    return _Criterion(tuple(values), np.array(drawn))
 
 
-def _ratio(name: str, figures: Mapping[str, float], arms: Sequence[str], form: str) -> dict[str, list[CriterionValue]]:
-    """The least figure over each arm's own; nothing where an arm has none."""
+def _ratio(name: str, figures: Mapping[str, float], arms: Sequence[str], form: str) -> _Criterion | None:
+    """The least figure over each arm's own, taken as measured; nothing where an arm has none."""
     if any(figures.get(arm, 0.0) <= 0 for arm in arms):
-        return {}
+        return None
     least = min(figures.values())
     shown = {arm: form.format(figures[arm]) if form else minutes(figures[arm]) for arm in arms}
-    return {name: [CriterionValue(arm, name, least / figures[arm], shown[arm]) for arm in arms]}
+    values = tuple(CriterionValue(arm, name, least / figures[arm], shown[arm]) for arm in arms)
+    return _Criterion(values, np.repeat(np.array([v.value for v in values])[:, None], DRAWS, axis=1))
 
 
-def _freshness(folder: RunFolder, arms: Sequence[str]) -> dict[str, list[CriterionValue]]:
+def _freshness(folder: RunFolder, arms: Sequence[str]) -> _Criterion | None:
+    """Scores on the changed facts after the cheap update; nothing where that was not measured for every arm."""
     evidence = Evidence(folder, FactsChangeProbe.name)
-    after = {**evidence.of(STALE), **evidence.of(INDEXED)}
-    if any(arm not in after for arm in arms):
-        return {}
-    found = []
-    for arm in arms:
-        values = after[arm].values(evidence.metric)
-        mean = sum(values.values()) / max(1, len(values))
-        found.append(CriterionValue(arm, "freshness", mean, score(mean, is_share=evidence.is_share)))
-    return {"freshness": found}
+    stale, indexed = evidence.of(STALE), evidence.of(INDEXED)
+    after = {arm: (indexed if arm in READERS else {**stale, **indexed}).get(arm) for arm in arms}
+    runs = {arm: run for arm, run in after.items() if run is not None and run.complete}
+    if len(runs) < len(arms):
+        return None
+    scores = {arm: run.values(evidence.metric) for arm, run in runs.items()}
+    cases = [case for case in runs[arms[0]].cases if all(case.id in found for found in scores.values())]
+    if not cases:
+        return None
+    table = np.array([[scores[arm][case.id] for case in cases] for arm in arms])
+    means = table.mean(axis=1)
+    values = tuple(
+        CriterionValue(arm, "freshness", float(mean), score(float(mean), is_share=evidence.is_share))
+        for arm, mean in zip(arms, means, strict=True)
+    )
+    return _Criterion(values, _drawn(table, _counts(cases, seed=folder.rule().rule.seed + 1)))
 
 
-def _risk(folder: RunFolder, arms: Sequence[str]) -> dict[str, list[CriterionValue]]:
+def _risk(folder: RunFolder, cases: Sequence[Case], *, counts: NDArray[np.int64], arms: Sequence[str]) -> _Criterion:
+    """Share of answers that can be used at all."""
     stored, predictions = folder.scenario(), folder.predictions()
-    found = []
-    for arm in arms:
-        made = list(predictions.get(arm, {}).values())
-        good = [
-            p.error is None
-            and bool(p.text.strip())
-            and fault_of(p.text, kind=Kind(stored.kind), labels=stored.labels, keys=stored.keys) is None
-            for p in made
-        ]
-        part = sum(good) / max(1, len(good))
-        found.append(CriterionValue(arm, "risk", part, f"{share(part)} usable"))
-    return {"risk": found}
+
+    def usable(made: Prediction | None) -> bool:
+        if made is None or made.error is not None or not made.text.strip():
+            return False
+        return fault_of(made.text, kind=Kind(stored.kind), labels=stored.labels, keys=stored.keys) is None
+
+    table = np.array([[usable(predictions.get(arm, {}).get(case.id)) for case in cases] for arm in arms], dtype=float)
+    means = table.mean(axis=1)
+    values = tuple(
+        CriterionValue(arm, "risk", float(mean), f"{share(float(mean))} usable")
+        for arm, mean in zip(arms, means, strict=True)
+    )
+    return _Criterion(values, _drawn(table, counts))
+
+
+def _drawn(table: NDArray[np.float64], counts: NDArray[np.int64]) -> Draws:
+    """Means of (arms, cases) with the cases drawn again."""
+    drawn: Draws = (table @ counts.T) / counts.sum(axis=1)
+    return drawn

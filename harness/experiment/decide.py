@@ -34,9 +34,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 
-from harness.experiment.compare import seen_from
 from harness.experiment.wording import REQUESTS_PER_TRAINING, Reason, sentences_for
-from harness.records import CONTROL, LADDER, ArmScore, Comparison, Cost, LeftOut, Stopped, Verdict, VerdictKind
+from harness.records import (
+    CONTROL,
+    LADDER,
+    ArmScore,
+    Comparison,
+    Cost,
+    LeftOut,
+    Stopped,
+    Verdict,
+    VerdictKind,
+    seen_from,
+)
 from harness.scenario import DecisionRule
 from harness.stats.power import cases_for
 

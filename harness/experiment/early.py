@@ -9,7 +9,6 @@ from several seeds is neither stopped nor stops another: while arms answer, only
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.experiment.compare import SPENT_EARLY
-from harness.experiment.score import clusters_of, score_cases
+from harness.experiment.score import grouped, score_cases
 from harness.records import CONTROL, Prediction, Stopped, Usage
 from harness.scenario import Case, DecisionRule, Kind
 from harness.stats.sequential import e_process
@@ -49,7 +48,7 @@ class Looker:
         rows = score_cases(seen, whole, kind=self.kind, labels=self.labels)
         values = {arm: np.array([r.values[self.rule.metric] for r in rows if r.arm == arm]) for arm in whole}
         pairs, alpha = len(self.arms) * (len(self.arms) - 1), self.rule.alpha * SPENT_EARLY
-        clusters = clusters_of(seen)
+        clusters = grouped(seen) if self.largest > 1 else None  # one process throughout, also before a group repeats
         found = shown_worse(
             values, margin=self.rule.margin, alpha=alpha, pairs=pairs, clusters=clusters, largest=self.largest
         )
@@ -80,11 +79,6 @@ def shards(cases: Sequence[Case], *, seed: int) -> list[tuple[Case, ...]]:
         rest = parts.pop()
         parts[-1] += rest
     return [tuple(part) for part in parts]
-
-
-def largest_group(cases: Sequence[Case]) -> int:
-    """Cases of the largest group; 1 where every case stands alone."""
-    return max(Counter(case.group for case in cases if case.group is not None).values(), default=1)
 
 
 def _has_all(found: Mapping[str, Prediction], seen: Sequence[Case]) -> bool:

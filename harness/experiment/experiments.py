@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.resources import files
 
 import msgspec
@@ -14,26 +14,14 @@ from harness.experiment.options import RunOptions
 from harness.experiment.prepared import Prepared
 from harness.experiment.probes.answer import answer_probe
 from harness.experiment.probes.base import Ground, tuned_among
-from harness.experiment.probes.read import Evidence
+from harness.experiment.probes.read import Done, Evidence
 from harness.experiment.probes.registry import probe
 from harness.experiment.probes.seeds import SeedsProbe, seeds_wanted
+from harness.experiment.probes.words import cause
+from harness.generation.isolation import attempt, said
 from harness.records import Finding
 from harness.scenario import Scenario
 from harness.store import RunFolder
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """An experiment's variants are answered, as far as they could be."""
-
-    cannot: str = ""
-    """What it lacks on this scenario; empty where it could be run."""
-    broken: str = ""
-    """Why it could not go on, such as an endpoint that was down: it is tried again by the next run."""
-    added_later: bool = False
-    """It was asked for when a verdict was there already."""
-    inputs: str = ""
-    """Digest of what it reads beside the main run's input."""
 
 
 def wanted(scenario: Scenario, arms: Sequence[str], *, quick: bool) -> tuple[str, ...]:
@@ -63,16 +51,27 @@ def _general() -> str:
 
 
 def pending(folder: RunFolder, ready: Prepared, options: RunOptions) -> tuple[str, ...]:
-    """Experiments that are on and not done yet, or done on other input, or broke."""
+    """Experiments that are on and not done yet, or done on other input, or broke, if only in part."""
     names = wanted(ready.scenario, ready.places.arms, quick=options.quick)
-    return tuple(name for name in names if not _stands(folder, name, ready.scenario))
+    return tuple(name for name in names if not _is_settled(folder, name, inputs_of(name, ready.scenario)))
 
 
-def _stands(folder: RunFolder, name: str, scenario: Scenario) -> bool:
+def stands(folder: RunFolder, name: str) -> bool:
+    """Whether an experiment of this run could be run and was answered whole, on the input that it was begun with."""
+    if name not in folder.scenario().experiments or not _is_done(folder, name):
+        return False
+    begun = f"experiments/{name}/begun.json"
+    done = _done(folder, name)
+    inputs = folder.read(begun, str) if folder.has(begun) else done.inputs
+    return not done.cannot and _is_settled(folder, name, inputs)
+
+
+def _is_settled(folder: RunFolder, name: str, inputs: str) -> bool:
+    """Whether nothing is left to be run: it is done on this input, or known to be impossible."""
     if not _is_done(folder, name):
         return False
-    done = folder.read(f"experiments/{name}/done.json", Done)
-    return not done.broken and done.inputs == inputs_of(name, scenario)
+    done = _done(folder, name)
+    return not done.broken and done.inputs == inputs
 
 
 def run_experiments(ground: Ground) -> None:
@@ -85,7 +84,7 @@ def run_experiments(ground: Ground) -> None:
     if known != stored.experiments:
         folder.write("scenario.json", replace(stored, experiments=known))
     for name in names:
-        if not _stands(folder, name, scenario):
+        if not _is_settled(folder, name, inputs_of(name, scenario)):
             _run_one(name, ground, later=later)
 
 
@@ -96,9 +95,14 @@ def _run_one(name: str, ground: Ground, *, later: bool) -> None:
     if begun != inputs:  # answers to other input are no part of this
         shutil.rmtree(folder.path / place)
     folder.write(f"{place}/begun.json", inputs)
+    # What broke and is tried again was asked for when it was first begun.
+    later = _done(folder, name).added_later if _is_done(folder, name) else later and name != SeedsProbe.name
     cannot = one.missing(ground.scenario, tuple(ground.recipes)) or ""
-    broken = "" if cannot else answer_probe(one, ground)
-    folder.write(f"{place}/done.json", Done(cannot, broken, later and name != SeedsProbe.name, inputs))
+    done = Done(cannot) if cannot else answer_probe(one, ground)
+    folder.write(f"{place}/done.json", replace(done, added_later=later, inputs=inputs))
+    if done.broken:
+        part = "Part of the experiment" if done.partly else "The experiment"
+        ground.watcher.note(f"{part} {name} could not be run: {cause(done.broken)}. {AGAIN}")
 
 
 def findings(folder: RunFolder) -> tuple[Finding, ...]:
@@ -110,10 +114,32 @@ def _is_done(folder: RunFolder, name: str) -> bool:
     return folder.has(f"experiments/{name}/done.json")
 
 
+def _done(folder: RunFolder, name: str) -> Done:
+    return folder.read(f"experiments/{name}/done.json", Done)
+
+
+AGAIN = "The same command tries it again."
+
+
 def _finding(folder: RunFolder, name: str) -> Finding:
-    done = folder.read(f"experiments/{name}/done.json", Done)
-    why = done.cannot or done.broken
+    """What it found; where that cannot be worked out, why. An experiment never costs more than itself."""
+    done = _done(folder, name)
+    # What broke off says nothing, but for seeds: what was answered of them is part of the verdict.
+    why = done.cannot or ("" if done.partly or name == SeedsProbe.name else done.broken)
     if why:
         return Finding(name, (f"It could not be run: {why}",), could_not=why)
-    found = probe(name).finding(Evidence(folder, name))
-    return replace(found, added_later=done.added_later)
+    found = attempt(lambda: probe(name).finding(Evidence(folder, name)))
+    if isinstance(found, Exception):
+        why = said(found)
+        return Finding(name, (f"What it answered could not be worked out: {why}",), could_not=why)
+    return replace(_as_far_as_run(found, done), added_later=done.added_later)
+
+
+def _as_far_as_run(found: Finding, done: Done) -> Finding:
+    """The finding, and that something is missing from it where that is so."""
+    if not done.broken:
+        return found
+    if not found.readings:
+        why = f"It could not be run: {done.broken}"
+        return replace(found, sentences=(why, *found.bearing), could_not=done.broken)
+    return replace(found, sentences=(*found.sentences, f"Not all of it could be run: {cause(done.broken)}. {AGAIN}"))

@@ -10,12 +10,14 @@ from typing import TypedDict
 import numpy as np
 
 from harness.errors import RunFolderError
-from harness.experiment.advice import relation_of
-from harness.experiment.compare import compare_arms, seen_from
+from harness.experiment.advice import EXPLORED, relation_of
+from harness.experiment.cautions import cautions
+from harness.experiment.compare import compare_arms
 from harness.experiment.contradictions import FACTS_METRIC, Trial, contradictions
 from harness.experiment.criteria import standing
 from harness.experiment.decide import decide
 from harness.experiment.experiments import findings
+from harness.experiment.probes.facts_change import FactsChangeProbe
 from harness.experiment.probes.read import Evidence
 from harness.experiment.probes.seeds import SeedsProbe, seed_spread
 from harness.experiment.score import NO_SEEDS, FurtherSeeds, arm_scores, score_cases
@@ -36,6 +38,7 @@ from harness.records import (
     SeedSpread,
     Usage,
     Verdict,
+    seen_from,
 )
 from harness.scenario import DecisionRule, Kind
 from harness.store import RunFolder
@@ -55,7 +58,10 @@ def scored(folder: RunFolder) -> tuple[tuple[CaseScore, ...], tuple[ArmScore, ..
 
 
 def further_seeds(folder: RunFolder) -> FurtherSeeds:
-    """Arm -> for each training seed beside the first, case id -> score."""
+    """Arm -> for each training seed beside the first that was answered whole, case id -> score.
+
+    Where that is fewer than were asked for, the finding of the seeds says so beside the verdict.
+    """
     if not folder.has(f"experiments/{SeedsProbe.name}"):
         return NO_SEEDS
     found: dict[str, list[dict[str, CaseScore]]] = {}
@@ -154,11 +160,15 @@ def finish(folder: RunFolder) -> Verdict:
     found = findings(folder)
     out = {one.arm for one in verdict.stopped}
     left = [arm for arm in taking_part(folder) if arm not in out]
-    weighed = standing(folder, case_scores, costs(folder), arms=left, seeds=further_seeds(folder))
+    changed = any(one.experiment == FactsChangeProbe.name and not one.could_not for one in found)
+    weighed = standing(
+        folder, case_scores, costs(folder), arms=left, seeds=further_seeds(folder), facts_changed=changed
+    )
     verdict = replace(verdict, standing=weighed)
     looks = _looks(folder, case_scores)
     verdict = replace(
         verdict,
+        cautions=cautions(folder, arms=tuple(left), seeds=further_seeds(folder)),
         axes=_axes(folder, looks, verdict),
         under_other_metrics=_under_other_metrics(folder, looks, scores),
         **_beside(folder, found),
@@ -166,8 +176,7 @@ def finish(folder: RunFolder) -> Verdict:
     verdict = replace(verdict, advice=_advice(folder, verdict, case_scores=case_scores, scores=scores))
     verdict = replace(verdict, advice=_with_experiments(verdict.advice, found))
     if verdict.exploratory and verdict.advice.relation is not None:
-        reasons = ("What decides was changed after answers had been seen, so this run can confirm or refute nothing.",)
-        verdict = replace(verdict, advice=replace(verdict.advice, relation="undecided", reasons=reasons))
+        verdict = replace(verdict, advice=replace(verdict.advice, relation="undecided", reasons=(EXPLORED,)))
     folder.write("scores.json", scores)
     if found or folder.has("findings.json"):
         folder.write("findings.json", found)
@@ -208,7 +217,12 @@ def _axes(folder: RunFolder, looks: Looks, verdict: Verdict) -> tuple[Comparison
 
 
 def _under_other_metrics(folder: RunFolder, looks: Looks, scores: Sequence[ArmScore]) -> tuple[OtherVerdict, ...]:
-    """The rule as it stands, with each other metric that could have decided in the place of its own."""
+    """The rule as it stands, with each other metric that could have decided in the place of its own.
+
+    Nothing where arms were stopped: they were stopped by the rule's metric, and on another they might have won.
+    """
+    if folder.stopped():
+        return ()
     rule = folder.rule().rule
     found = []
     for metric, pairs in looks.items():
@@ -219,7 +233,6 @@ def _under_other_metrics(folder: RunFolder, looks: Looks, scores: Sequence[ArmSc
             pairs,
             rule=replace(rule, metric=metric, target=None),
             costs=costs(folder),
-            stopped=folder.stopped() or (),
         )
         found.append(OtherVerdict(metric, other.kind, other.arm))
     return tuple(found)
@@ -275,7 +288,7 @@ def unanswered(folder: RunFolder) -> int:
 
 
 def _seeds_are_done(folder: RunFolder) -> bool:
-    """Whether tuned arms have been trained from all seeds that the run was to have."""
+    """Whether tuned arms have been trained from all seeds that the run was to have, or that was tried and failed."""
     stored, out = folder.scenario(), {one.arm for one in folder.stopped() or ()}
     tuned = [recipe.arm for recipe in folder.recipes() if recipe.adapter and recipe.arm in taking_part(folder)]
     wanted = stored.seeds > 1 and any(arm not in out for arm in tuned)

@@ -4,19 +4,22 @@ A rule that is changed after answers were seen can be bent to the answer that on
 runs on the same cases (in the same runs folder, and those of the same scenario folder that this machine knows of); the
 earliest that was not exploratory fixed the rule. What differs is named and refused, unless the run is declared
 exploratory, and then its report says so. A cut (`--eval-limit`) of cases that were answered before is let through and
-marked.
+marked. So are more cases, other arms and other seeds: they change no rule, but each verdict on the same cases is one
+more chance to be fooled, and how many there were stands beside it (`earlier_looks`).
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.errors import RunFolderError, UserError
 from harness.experiment.again import known_runs
 from harness.experiment.options import RunOptions
 from harness.experiment.prepared import Prepared
+from harness.records import Look
 from harness.scenario import Case, DecisionRule, Scenario
 from harness.store import RunFolder
 
@@ -29,13 +32,15 @@ class RuleChanged(UserError):
     """What decides was changed after the first eval prediction."""
 
 
-def changes_since_first_look(ready: Prepared, folder: RunFolder, options: RunOptions) -> tuple[str, ...]:
+def changes_since_first_look(ready: Prepared, runs: Sequence[RunFolder], options: RunOptions) -> tuple[str, ...]:
     """What was changed since answers to these cases were first made; nothing where this is the first look.
+
+    `runs`: `runs_on_these_cases`.
 
     Raises:
         RuleChanged: something was changed and the run is not declared exploratory.
     """
-    earlier = _first(ready, folder, options)
+    earlier = _first(runs)
     if earlier is None:
         return ()
     rule, cases = (tuple(found) for found in _changes(earlier, ready.scenario))
@@ -55,16 +60,32 @@ def _changes(earlier: RunFolder, scenario: Scenario) -> tuple[Iterator[str], Ite
     return _rule_changes(earlier, scenario.rule), _case_changes(earlier, scenario)
 
 
-def _first(ready: Prepared, folder: RunFolder, options: RunOptions) -> RunFolder | None:
+def runs_on_these_cases(ready: Prepared, folder: RunFolder, options: RunOptions) -> tuple[RunFolder, ...]:
+    """Other runs that have answers to these cases, the earliest first."""
     found = []
     for path in _candidates(ready, options):
         other = RunFolder(path)
         with contextlib.suppress(RunFolderError, OSError):  # a damaged run has fixed nothing
-            if path.resolve() == folder.path.resolve() or other.has("exploratory.json"):
-                continue
-            if other.has("predictions.jsonl") and _same_cases(other.cases(), ready.scenario.cases):
+            another = path.resolve() != folder.path.resolve() and other.has("predictions.jsonl")
+            if another and _same_cases(other.cases(), ready.scenario.cases):
                 found.append((other.key().created, str(path), other))
-    return min(found)[2] if found else None
+    return tuple(other for _, _, other in sorted(found, key=lambda one: one[:2]))
+
+
+def earlier_looks(runs: Sequence[RunFolder], *, key: str) -> tuple[Look, ...]:
+    """Verdicts that `runs` came to, the earliest first; a run of the same `key` is the same look."""
+    looks: dict[str, Look] = {}
+    for one in runs:
+        own = one.key()
+        if own.key != key and one.has("verdict.json"):
+            stored = one.scenario()
+            looks.setdefault(own.key, Look(own.created, stored.eval_cases, len(stored.arms), stored.quick))
+    return tuple(looks.values())
+
+
+def _first(runs: Sequence[RunFolder]) -> RunFolder | None:
+    """The run that fixed what decides."""
+    return next((one for one in runs if not one.has("exploratory.json")), None)
 
 
 def _candidates(ready: Prepared, options: RunOptions) -> Iterator[Path]:
@@ -92,29 +113,33 @@ def _rule_changes(earlier: RunFolder, rule: DecisionRule) -> Iterator[str]:
 
 
 def _case_changes(earlier: RunFolder, scenario: Scenario) -> Iterator[str]:
-    """Cases are matched by id and, where ids come from line numbers, by input."""
+    """Cases that stand as they were are matched by content; the rest by input and, where ids stayed, by id."""
     old, new = earlier.cases(), scenario.cases
-    by_input = {case.input: case for case in new}
+    unchanged = Counter(_content(case) for case in new)
+    unmatched = []
+    for case in old:
+        if unchanged[_content(case)] > 0:
+            unchanged[_content(case)] -= 1
+        else:
+            unmatched.append(case)
+    left_over = {content[0] for content, count in unchanged.items() if count > 0}
     by_id = {case.id: case for case in new}
     shown = {case.input for case in old}
-    changed, gone = [], []
-    for case in old:
-        same = by_input.get(case.input)
+    changed: list[str] = []
+    gone: list[str] = []
+    for case in unmatched:
         moved = by_id.get(case.id)
-        if same is not None:
-            changed += [case.id] if _content(same) != _content(case) else []
-        elif moved is not None and moved.input not in shown:
-            changed.append(case.id)
-        else:
-            gone.append(case.id)
+        same = case.input in left_over or (moved is not None and moved.input not in shown)
+        (changed if same else gone).append(case.id)
     if changed:
         yield f"{_counted(changed)} changed ({_some(changed)})"
     if gone:
         yield f"{_counted(gone)} taken out ({_some(gone)})"
 
 
-def _content(case: Case) -> tuple[str, tuple[str, ...]]:
-    return case.input, case.accepted
+def _content(case: Case) -> tuple[str, tuple[str, ...], str | None]:
+    """What decides of a case; its group says what counts as one observation."""
+    return case.input, case.accepted, case.group
 
 
 def _counted(names: list[str]) -> str:

@@ -16,18 +16,20 @@ from harness.engines.local import Engine, LocalEngine
 from harness.errors import RunFolderError, UserError
 from harness.experiment import remember
 from harness.experiment.again import note_finished, take_over
-from harness.experiment.early import Looker, can_stop, largest_group, saving, shards, without
+from harness.experiment.cautions import LOOKS
+from harness.experiment.early import Looker, can_stop, saving, shards, without
 from harness.experiment.experiments import pending, run_experiments
 from harness.experiment.finish import finish, unanswered
 from harness.experiment.folder import begin, folder_for, run_key
 from harness.experiment.latency import latency_cases, timed_arm
-from harness.experiment.lock import changes_since_first_look
+from harness.experiment.lock import changes_since_first_look, earlier_looks, runs_on_these_cases
 from harness.experiment.measure import measurements
 from harness.experiment.options import RunOptions, Silent, Watcher
 from harness.experiment.plan import make_plan, remember_duration
 from harness.experiment.prepared import Prepared
 from harness.experiment.probes.base import Ground
 from harness.experiment.probes.seeds import seeds_wanted
+from harness.experiment.score import largest_group
 from harness.experiment.setup import audited, build_bench, embedder_for, lineup
 from harness.experiment.setup_record import write_setup
 from harness.generation.isolation import attempt, said
@@ -121,10 +123,13 @@ def _run_in_folder(ready: Prepared, *, options: RunOptions, watcher: Watcher) ->
         raise RunFolderError(f"{folder.path} is a file; --out must name a folder, new or of the same run.")
     folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     with folder.locked():
-        changed = changes_since_first_look(ready, folder, options)
+        others = runs_on_these_cases(ready, folder, options)
+        changed = changes_since_first_look(ready, others, options)
         begin(folder, key, ready)
         if changed:
             folder.write("exploratory.json", changed)
+        if not folder.has(LOOKS):
+            folder.write(LOOKS, earlier_looks(others, key=key.key))
         seen = folder.has("verdict.json") and unanswered(folder) == 0
         if seen and folder.scenario().criteria != ready.scenario.criteria:
             folder.write("scenario.json", replace(folder.scenario(), criteria=ready.scenario.criteria))

@@ -7,6 +7,7 @@ data: a missing prediction, an error or an empty answer scores 0, is counted, an
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -99,7 +100,8 @@ def arm_scores(
     """Every arm's mean on every metric of this kind with its interval, metric by metric in the registry's order.
 
     A metric that was not measured for an arm has no entry. `n` is the number of cases the metric applies to. Where an
-    arm was trained from further seeds, its mean is over them too, and the interval holds what seeds and cases add.
+    arm was trained from further seeds, its mean is over them too, and the interval holds what seeds and cases add; its
+    failures are the mean over seeds, rounded up (`failed_cases`).
     """
     rows: dict[str, list[CaseScore]] = {}
     for row in case_scores:
@@ -123,9 +125,17 @@ def arm_scores(
 def clusters_of(cases: Sequence[Case]) -> tuple[str, ...] | None:
     """Each case's cluster, or None where every case stands for itself. A case without group is its own cluster."""
     groups = [case.group for case in cases if case.group is not None]
-    if len(set(groups)) == len(groups):
-        return None
+    return None if len(set(groups)) == len(groups) else grouped(cases)
+
+
+def grouped(cases: Sequence[Case]) -> tuple[str, ...]:
+    """Each case's cluster. A case without group is its own."""
     return tuple(f"case {case.id}" if case.group is None else f"group {case.group}" for case in cases)
+
+
+def largest_group(cases: Sequence[Case]) -> int:
+    """Cases of the largest group; 1 where every case stands alone."""
+    return max(Counter(case.group for case in cases if case.group is not None).values(), default=1)
 
 
 def _arm_score(
@@ -149,8 +159,19 @@ def _arm_score(
         interval = _mean(used, metric, cases=its_cases, rule=rule, more=more)
     else:
         interval = _aggregate(used, metric, cases=its_cases, rule=rule, labels=labels)
-    failed = sum(row.failed for row in used)
+    failed = failed_cases([row.failed for row in used], more, cases=its_cases)
     return ArmScore(arm, metric.name, interval.estimate, interval.low, interval.high, len(used), failed)
+
+
+def failed_cases(first: Sequence[bool], more: Sequence[Mapping[str, CaseScore]], *, cases: Sequence[Case]) -> int:
+    """How many of these cases failed: the mean over training seeds, rounded up.
+
+    All of them only where no seed answered any, so that an arm is not taken for silent because one training failed.
+    """
+    counts = [sum(first)]
+    counts += [sum(seed[case.id].failed for case in cases) for seed in more if all(case.id in seed for case in cases)]
+    answered = any(count < len(cases) for count in counts)
+    return min(len(cases) - answered, -(-sum(counts) // len(counts)))
 
 
 def by_seed(

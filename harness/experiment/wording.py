@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.experiment.compare import seen_from
 from harness.metrics.base import Metric
 from harness.metrics.registry import metric_named
-from harness.records import CONTROL, LADDER, ArmScore, Comparison, Verdict, VerdictKind
+from harness.records import CONTROL, LADDER, ArmScore, Comparison, Verdict, VerdictKind, seen_from
 from harness.scenario import DecisionRule
 
 THOUSANDS = 10_000

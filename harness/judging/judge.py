@@ -17,8 +17,8 @@ from harness.models.base import TextModel
 
 Choice: TypeAlias = Literal["first", "second", "tie"]
 
-Ask: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
-"""Replies to prompts, in their order; an empty reply where there is none."""
+Ask: TypeAlias = Callable[[Sequence[str]], Sequence[str | None]]
+"""Replies to prompts, in their order; None where asking failed, so that there is no reply to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def judge_pairs(
             and what it raises is raised.
 
     Returns:
-        one judgment a question, in the same order.
+        one judgment a question, in the same order; a question of which a prompt has no reply is left out.
     """
     open_questions = [question for question in questions if not _same(question)]
     prompts = [
@@ -82,8 +82,9 @@ def judge_pairs(
         for prompt in _both_orders(model, question, instruction=instruction, show_references=show_references)
     ]
     answer = ask or (lambda fitting: answered(model, fitting, max_new_tokens=max_new_tokens))
-    letters = iter(_letters(prompts, answer, room=_room(model, max_new_tokens)))
-    return [_settled(question, letters) for question in questions]
+    replies = iter(_replies(prompts, answer, room=_room(model, max_new_tokens)))
+    made = [_settled(question, replies) for question in questions]
+    return [judgment for judgment in made if judgment is not None]
 
 
 def answered(model: TextModel, prompts: Sequence[str], *, max_new_tokens: int) -> list[str]:
@@ -129,20 +130,23 @@ def _room(model: TextModel, max_new_tokens: int) -> Callable[[str], bool]:
     return lambda prompt: model.count_tokens(prompt) <= most
 
 
-def _letters(prompts: Sequence[str], ask: Ask, *, room: Callable[[str], bool]) -> list[Letter | None]:
-    """The letter read from each prompt's reply; nothing is cut to make a prompt fit."""
+def _replies(prompts: Sequence[str], ask: Ask, *, room: Callable[[str], bool]) -> list[str | None]:
+    """The reply to each prompt; empty where it is too long to be asked: nothing is cut to make a prompt fit."""
     fitting = [i for i, prompt in enumerate(prompts) if room(prompt)]
-    replies = ask([prompts[i] for i in fitting]) if fitting else []
-    read = {i: read_verdict(reply) for i, reply in zip(fitting, replies, strict=True)}
-    return [read.get(i) for i in range(len(prompts))]
+    asked = dict(zip(fitting, ask([prompts[i] for i in fitting]) if fitting else [], strict=True))
+    return [asked.get(i, "") for i in range(len(prompts))]
 
 
-def _settled(question: Question, letters: Iterator[Letter | None]) -> Judgment:
+def _settled(question: Question, replies: Iterator[str | None]) -> Judgment | None:
+    """The judgment; None where one of the two orders has no reply."""
     if _same(question):
         return _judgment(question, "tie", "tie", asked=False)
+    both = next(replies), next(replies)
+    if both[0] is None or both[1] is None:
+        return None
     forward: dict[Letter | None, Choice] = {"A": "first", "B": "second", "TIE": "tie"}
     backward: dict[Letter | None, Choice] = {"A": "second", "B": "first", "TIE": "tie"}
-    return _judgment(question, forward.get(next(letters)), backward.get(next(letters)))
+    return _judgment(question, forward.get(read_verdict(both[0])), backward.get(read_verdict(both[1])))
 
 
 def _judgment(question: Question, forward: Choice | None, backward: Choice | None, *, asked: bool = True) -> Judgment:

@@ -219,6 +219,8 @@ class ShownAnswer:
     """The answer failed or was cut."""
     passages: tuple[str, ...] = ()
     """Keys into `CaseBrowser.passages`, best first."""
+    kind: str = ""
+    """What is wrong with it, in a few words: `error`, `cut off`, `document not found`; empty where nothing is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ class AnswerRow(msgspec.Struct, array_like=True, frozen=True):
     remark: int
     trouble: bool
     passages: tuple[int, ...]
+    kind: int
+    """Index into `Payload.kinds`."""
 
 
 class CaseRow(msgspec.Struct, array_like=True, frozen=True):
@@ -47,6 +49,8 @@ class Payload(msgspec.Struct, frozen=True):
 
     arms: tuple[str, ...]
     groups: tuple[str, ...]
+    kinds: tuple[str, ...]
+    """Kinds of failure; the first one is empty and stands for none."""
     graded: bool
     total: int
     limit: int
@@ -79,6 +83,7 @@ class _Packer:
         self.texts = _Texts(limit)
         self.places: dict[str, int] = {}
         self.passages: list[tuple[int, int]] = []
+        self.kinds = {"": 0}
 
     def case(self, case: ShownCase, group: int) -> CaseRow:
         add = self.texts.add
@@ -97,6 +102,7 @@ class _Packer:
             remark=add(answer.remark),
             trouble=answer.trouble,
             passages=tuple(self.passage(name) for name in answer.passages),
+            kind=self.kinds.setdefault(visible(answer.kind), len(self.kinds)),
         )
 
     def passage(self, name: str) -> int:
@@ -139,6 +145,7 @@ def _payload(packer: _Packer, rows: tuple[CaseRow, ...]) -> Payload:
     return Payload(
         arms=tuple(visible(arm) for arm in packer.browser.arms),
         groups=tuple(visible(group.title) for group in groups),
+        kinds=tuple(packer.kinds),
         graded=any(answer.mark == Mark.GRADED.value for row in rows for answer in row.answers),
         total=sum(len(group.cases) for group in groups),
         limit=packer.texts.limit,

@@ -13,9 +13,13 @@ from harness.publish.blocks import (
     Fact,
     Facts,
     Intervals,
+    Lines,
     Mark,
     Paragraph,
+    Parts,
+    Picture,
     Report,
+    Scatter,
     Section,
     ShownAnswer,
     ShownCase,
@@ -71,7 +75,7 @@ def _block(block: Block) -> str:
 
 @_block.register
 def _(block: Paragraph) -> str:
-    return escaped(block.text)
+    return f"**{escaped(block.text)}**" if block.lead else escaped(block.text)
 
 
 @_block.register
@@ -97,9 +101,13 @@ def _(block: Table) -> str:
     return f"**{escaped(block.caption)}**\n\n" + "\n".join(_row(cells) for cells in (titles, rule, *rows))
 
 
-@_block.register
-def _(_block: Intervals) -> str:
-    return ""  # the table below the picture has the same numbers
+@_block.register(Intervals)
+@_block.register(Scatter)
+@_block.register(Lines)
+@_block.register(Parts)
+def _(block: Picture) -> str:
+    """A picture in words."""
+    return f"*Figure: {escaped(block.alt)}*" if block.alt else ""
 
 
 @_block.register

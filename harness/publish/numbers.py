@@ -12,6 +12,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 NOT_MEASURED = "not measured"
 _MINUS = "−"
+_SIGNS = {"USD": "$", "EUR": "€", "GBP": "£"}
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
@@ -137,6 +138,21 @@ def megabytes(value: float | None) -> str:
     if value is None or not is_measured(value) or value <= 0:
         return NOT_MEASURED
     return f"{_rounded(value, 0):,f} MB" if value < 1023.5 else f"{_rounded(value / 1024, 1):,f} GB"
+
+
+def money(amount: float | None, currency: str) -> str:
+    """Money to two figures, `$12,000`; from a cent to ten with cents, below a cent `$0.00012`. 0 or more."""
+    if amount is None or not is_measured(amount):
+        return NOT_MEASURED
+    sign = _SIGNS.get(currency, f"{currency} ")
+    if amount == 0:
+        return f"{sign}0"
+    if amount < 0.01:
+        return f"{sign}{amount:.{1 - math.floor(math.log10(amount))}f}"
+    if amount < 10:
+        return f"{sign}{amount:.2f}"
+    digits = max(0, len(str(int(amount))) - 2)
+    return f"{sign}{round(amount, -digits):,.0f}"
 
 
 def date(moment: str) -> str:

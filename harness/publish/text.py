@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
-_ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]")
-"""Control characters except tab and newline, bidirectional overrides and isolates, line separators, lone surrogates."""
+_ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+"""Control characters except tab and newline, bidirectional overrides and isolates, line separators, lone surrogates,
+and two that no XML may hold."""
 
 
 def visible(text: str) -> str:
@@ -14,6 +16,14 @@ def visible(text: str) -> str:
     Right-to-left letters, emoji and joiners stay as they are; ``\r\n`` becomes ``\n``.
     """
     return _ACTING.sub(_sign, text.replace("\r\n", "\n"))
+
+
+_UNIT = re.compile(r"(?<=\d) (?=(?:%|s|min|h|MB|GB|points?)\b|%)|(?<=[<>=]) (?=\d)")
+
+
+def shown(text: str) -> str:
+    """`visible(text)` without a line break between a number and its unit."""
+    return _UNIT.sub("\u00a0", visible(text))
 
 
 def one_line(text: str) -> str:
@@ -33,6 +43,12 @@ def joined(names: list[str] | tuple[str, ...]) -> str:
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def right_to_left(text: str) -> bool:
+    """Whether the first letter that has a direction runs from right to left."""
+    strong = next((found for found in map(unicodedata.bidirectional, text) if found in ("L", "R", "AL")), "L")
+    return strong != "L"
 
 
 def _sign(found: re.Match[str]) -> str:

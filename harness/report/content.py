@@ -1,9 +1,11 @@
-"""What a report says. Renderers (`markdown`, `html`, `terminal`) only lay out what is built here."""
+"""What a report says. Renderers only lay out what is built here."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from harness.publish import numbers
-from harness.publish.blocks import Report, Section
+from harness.publish.blocks import Place, Report, Section
 from harness.report.data import ReportData
 from harness.report.names import metric_title
 from harness.report.sections.advice import advice_section
@@ -11,32 +13,60 @@ from harness.report.sections.appendix import appendix_section
 from harness.report.sections.cases import cases_section
 from harness.report.sections.cost import cost_section
 from harness.report.sections.criteria import criteria_section
-from harness.report.sections.experiments import experiments_section
+from harness.report.sections.examples import examples_section
+from harness.report.sections.experiments import experiment_tables_section, experiments_section, losses_section
 from harness.report.sections.pairs import form_section, pairs_section
-from harness.report.sections.scores import scores_section
+from harness.report.sections.readiness import readiness_section
+from harness.report.sections.runs import runs_section
+from harness.report.sections.scores import metrics_section, scores_section
 from harness.report.sections.setup import left_out_section, setup_section
-from harness.report.sections.verdict import verdict_section
+from harness.report.sections.summary import summary_section
+from harness.report.sections.trial import trial_section
+from harness.report.sections.volume import volume_section
 
 __all__ = ["Report", "ReportData", "build_report"]
 
+FOOTER = "Made by bakeoff from the run's own records; every figure can be computed again from the run folder."
+
 
 def build_report(data: ReportData) -> Report:
-    """The report of one run as a tree of sections, the verdict first."""
+    """The report of one run (and of those beside it) as a tree of sections, the summary first."""
     sections: tuple[Section | None, ...] = (
-        advice_section(data),
+        _advised(data, "use-case"),
+        _advised(data, "options"),
+        trial_section(data),
         scores_section(data),
-        pairs_section(data),
+        advice_section(data),
         form_section(data),
+        losses_section(data),
         criteria_section(data),
         experiments_section(data),
+        runs_section(data),
         cost_section(data),
+        volume_section(data),
+        _advised(data, "risks"),
+        _advised(data, "ladder"),
+        readiness_section(data),
+        examples_section(data),
+        cases_section(data),
+        pairs_section(data),
+        metrics_section(data),
+        experiment_tables_section(data),
         setup_section(data),
         left_out_section(data),
-        cases_section(data),
+        *(_advised(data, anchor, place=Place.APPENDIX) for anchor in ("costs", "sources")),
         appendix_section(data),
     )
     said = tuple(section for section in sections if section is not None)
-    return Report(f"Bake-off: {data.scenario.name}", _subtitle(data), verdict_section(data), said)
+    return Report(f"Bake-off: {data.scenario.name}", _subtitle(data), summary_section(data), said, FOOTER)
+
+
+def _advised(data: ReportData, anchor: str, *, place: Place | None = None) -> Section | None:
+    """A section of the advice, taken over as it stands."""
+    section = data.advice.section(anchor) if data.advice else None
+    if section is None:
+        return None
+    return replace(section, anchor=f"advice-{anchor}", place=place or section.place)
 
 
 def _subtitle(data: ReportData) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from harness.publish.client_file import TokenPrices
 from harness.records import (
     CONTROL,
     LADDER,
@@ -19,6 +20,7 @@ from harness.records import (
     StoredScenario,
     Verdict,
 )
+from harness.report.advice_file import AdviceFile
 from harness.scenario import Case, DecisionRule
 
 
@@ -40,6 +42,12 @@ class ReportData:
     provenance: Provenance
     findings: tuple[Finding, ...] = ()
     """What the experiments found."""
+    advice: AdviceFile | None = None
+    """The advice that was given before, in words; brought by the reader of the run, not part of it."""
+    prices: TokenPrices | None = None
+    """The client's own prices."""
+    others: tuple[ReportData, ...] = ()
+    """Further runs to set beside this one."""
 
     @cached_property
     def arms(self) -> tuple[str, ...]:
@@ -84,6 +92,11 @@ class ReportData:
     def recipe_of(self) -> dict[str, Recipe]:
         """Arm -> what it settled on dev."""
         return {recipe.arm: recipe for recipe in self.recipes}
+
+    @cached_property
+    def finding_of(self) -> dict[str, Finding]:
+        """Experiment -> what it found."""
+        return {finding.experiment: finding for finding in self.findings}
 
     @cached_property
     def shown_arm(self) -> str | None:

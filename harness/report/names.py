@@ -19,6 +19,16 @@ _ARMS = {
     CONTROL: "Constant answer",
 }
 
+_EXPLANATIONS = {
+    "prompt": "The instruction alone, in the better of three framings.",
+    "few_shot": "The instruction and the same worked examples for every request.",
+    "nearest_shots": "The instruction and the training examples most like the request.",
+    "rag": "The instruction and the passages found for the request.",
+    "lora": "A model tuned on the training examples through an adapter (LoRA).",
+    "rag_lora": "A model tuned on prompts with passages, and asked with passages.",
+    CONTROL: "The commonest output, whatever the request: an arm that does not beat it has learned nothing.",
+}
+
 _EXPERIMENTS = {
     "seeds": "Training seeds",
     "learning_curve": "Learning curve",
@@ -52,6 +62,7 @@ _QUESTIONS = {
 _MEASURES = {
     "agreement": "Same answer",
     "old fact told": "Old fact told",
+    "time to update": "Time to update",
     "general ability": "General ability",
     "declined": "Declined",
     "leaked": "Wrong, and a training output",
@@ -79,6 +90,11 @@ def arm_name(arm: str) -> str:
 def arm_label(arm: str) -> str:
     """The arm as a table row that marks the control."""
     return f"{arm_name(arm)} (control)" if arm == CONTROL else arm_name(arm)
+
+
+def arm_explanation(arm: str) -> str:
+    """What the arm does, in a sentence."""
+    return _EXPLANATIONS.get(arm, "An arm of this firm's own.")
 
 
 def approach_in_sentence(approach: str) -> str:

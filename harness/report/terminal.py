@@ -10,7 +10,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from harness.publish import numbers
-from harness.publish.blocks import Bar, Fact, Intervals
+from harness.publish.blocks import Bar, Fact, Intervals, Table
 from harness.publish.text import one_line, visible
 from harness.report.data import ReportData
 from harness.report.names import arm_label, arm_name
@@ -18,7 +18,7 @@ from harness.report.sections import advice, cost, scores, verdict
 
 _BAR_WIDTH = 16
 _PANEL_WIDTH = 100
-_COST_COLUMNS = (1, 2, 3, 4, 6, 8)
+_COST_COLUMNS = (1, 2, 3, 4, 5, 6)
 """Columns of the report's cost table that fit 80 characters."""
 
 
@@ -30,6 +30,7 @@ def show_verdict(console: Console, data: ReportData) -> None:
         *relation.reasons,
         *advice.contradiction_lines(relation.contradicted),
         verdict.exploratory_note(data.verdict),
+        *data.verdict.cautions,
         verdict.settling(data),
         verdict.QUICK_NOTE if data.scenario.quick else None,
     )
@@ -50,6 +51,16 @@ def show_notes(console: Console, data: ReportData) -> None:
     for note in data.verdict.notes:
         console.print(Padding(_text(console, f"• {note}"), (0, 0, 0, 1)), width=min(console.width, _PANEL_WIDTH))
     console.print()
+
+
+def show_table(console: Console, table: Table) -> None:
+    """A table of the report."""
+    made = RichTable(box=box.SIMPLE_HEAD, title=_text(console, table.caption), title_justify="left", pad_edge=False)
+    for column in table.columns:
+        made.add_column(_text(console, column.title), justify="right" if column.number else "left")
+    for row in table.rows:
+        made.add_row(*(_text(console, cell) for cell in row))
+    console.print(made)
 
 
 def show_scores(console: Console, data: ReportData) -> None:

@@ -1,33 +1,45 @@
-"""Writes the reports of a run into its folder."""
+"""Writes the reports of a run."""
 
 from __future__ import annotations
 
-import os
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.publish.html import to_html
-from harness.publish.markdown import to_markdown
+from harness.publish import numbers
+from harness.publish.brand import PLAIN, Brand
+from harness.publish.write import write_documents
 from harness.report.content import ReportData, build_report
 
+NAME = "report"
+USUAL = ("md", "html")
+"""What every run gets."""
 
-def write_reports(data: ReportData, folder: Path) -> tuple[Path, ...]:
-    """Writes `report.md` and `report.html` into `folder` and returns their paths.
 
-    Each file is written beside its place and then moved there, so that a reader never meets half a report. Raises
-    OSError where the folder cannot be written.
+@dataclass(frozen=True, slots=True)
+class Form:
+    """In which formats, with whose name on it, and in whose template."""
+
+    formats: tuple[str, ...] = USUAL
+    brand: Brand = PLAIN
+    templates: dict[str, bytes] = field(default_factory=dict)
+    """Format (`docx`, `pptx`) -> the house template."""
+
+
+USUAL_FORM = Form()
+
+
+def write_reports(data: ReportData, folder: Path, *, form: Form = USUAL_FORM) -> tuple[Path, ...]:
+    """Writes `report.md`, `report.html` and so on into `folder` and returns their paths.
+
+    Raises:
+        UserError: the folder cannot be written, or a template is none.
     """
     report = build_report(data)
-    return (
-        _replaced(folder / "report.md", to_markdown(report)),
-        _replaced(folder / "report.html", to_html(report)),
+    return write_documents(
+        replace(report, title=form.brand.title or report.title),
+        folder,
+        formats=form.formats,
+        name=NAME,
+        brand=replace(form.brand, date=form.brand.date or numbers.date(data.provenance.started)),
+        templates=form.templates,
     )
-
-
-def _replaced(path: Path, text: str) -> Path:
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_text(text, encoding="utf-8", newline="\n")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    return path

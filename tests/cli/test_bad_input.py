@@ -128,6 +128,14 @@ BAD = {
         f"{command}: damaged": ([command, a_damaged_run], "predictions.jsonl:1 is damaged")
         for command in ("score", "compare", "report")
     },
+    "compare: a metric for several": (["compare", a_run, a_run, "--metric", "x"], "--metric is for one run"),
+    "report: no such format": (["report", a_run, "--format", "html,doc"], "--format takes html, pdf, docx, pptx, md"),
+    "report: no advice": (["report", a_run, "--advice", nothing], "nowhere cannot be read"),
+    "report: another JSON": (["report", a_run, "--advice", a_table], "is no advice.json"),
+    "report: no client": (["report", a_run, "--for", nothing], "nowhere cannot be read"),
+    "report: no TOML": (["report", a_run, "--for", a_table], "is not TOML"),
+    "report: no template": (["report", a_run, "--template", a_table], "--template takes a .docx or a .pptx"),
+    "report: --out is a file": (["report", a_run, "--out", a_file], "taken cannot be made"),
     "init: no table": (["init", nothing], "nowhere"),
     "init: an empty folder": (["init", an_empty_folder], "eval.jsonl"),
     "init: no such column": (["init", a_table, "--output", "answer"], "answer"),

@@ -220,6 +220,29 @@ def test_report_writes_both_files_and_names_them(bakeoff, finished):
     assert all((finished / name).stat().st_size > 1000 for name in ("report.md", "report.html"))
 
 
+def test_a_report_in_every_format_goes_where_it_is_told(bakeoff, finished, tmp_path):
+    (tmp_path / "client.toml").write_text(
+        'client = "Harbour Trust"\n[prices]\ncurrency = "EUR"\ninput = 1\noutput = 2\n'
+    )
+    out_folder = tmp_path / "to client"
+    asked = ("--format", "html,pdf,docx,pptx,md", "--for", tmp_path / "client.toml", "--out", out_folder)
+    code, out, _ = bakeoff("report", finished, *asked)
+    assert code == 0
+    names = [f"report.{kind}" for kind in ("html", "pdf", "docx", "pptx", "md")]
+    assert out.splitlines() == [f"Wrote {out_folder / name}" for name in names]
+    assert "€" in (out_folder / "report.md").read_text(encoding="utf-8")
+    assert "Harbour Trust" in (out_folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_several_runs_are_compared_side_by_side(bakeoff, finished):
+    code, out, _ = bakeoff("compare", finished, finished)
+    assert code == 0
+    assert "Run 2 was made alike, and comes to the same verdict" in out
+    assert "no test was made between them" in " ".join(out.split())
+    code, out, _ = bakeoff("compare", finished, finished, "--json")
+    assert set(json.loads(out)) == {"changes", "verdicts"}
+
+
 def test_history_without_runs_says_how_to_begin(bakeoff):
     for arguments in ((), ("--runs", "nowhere")):
         code, out, _ = bakeoff("history", *arguments)

@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from harness.errors import UserError
-from harness.experiment.compare import compare_arms, seen_from
+from harness.experiment.compare import compare_arms
 from harness.experiment.score import CaseScore
-from harness.records import Comparison
+from harness.records import Comparison, seen_from
 from harness.scenario import Case, DecisionRule
 
 RULE = DecisionRule(metric="accuracy", margin=0.05, resamples=999)

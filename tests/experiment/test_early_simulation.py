@@ -8,7 +8,8 @@ import pytest
 
 from harness.experiment.compare import SPENT_EARLY, compare_arms
 from harness.experiment.decide import decide
-from harness.experiment.early import largest_group, shards
+from harness.experiment.early import shards
+from harness.experiment.score import largest_group
 from harness.records import ArmScore, CaseScore, Stopped, VerdictKind
 from harness.scenario import Case, DecisionRule
 from harness.stats.paired import mcnemar_exact

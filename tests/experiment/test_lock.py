@@ -117,3 +117,38 @@ def test_an_exploratory_run_confirms_nothing_and_is_not_remembered(path, tmp_pat
     second = fake_run(path, tmp_path / "second", quick=True, explore=True)
     assert second.verdict.advice.relation == "undecided"
     assert len(list(home.glob("verdicts/*.json"))) == kept == 1
+
+
+def test_a_group_that_is_taken_away_is_a_changed_case(path, tmp_path):
+    rows = [json.loads(line) for line in (path / "eval.jsonl").read_text().splitlines()]
+    grouped = [{**row, "group": f"g{n // 2}"} for n, row in enumerate(rows)]
+    (path / "eval.jsonl").write_text("".join(json.dumps(row) + "\n" for row in grouped))
+    fake_run(path, tmp_path / "first", quick=True)
+    (path / "eval.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(UserError, match="10 eval cases were changed"):
+        fake_run(path, tmp_path / "second", quick=True)
+
+
+def test_the_same_input_twice_is_no_change_of_its_own(path, tmp_path):
+    rows = [json.loads(line) for line in (path / "eval.jsonl").read_text().splitlines()]
+    rows.append({"id": "again", "input": rows[0]["input"], "output": "Elsewhere"})
+    (path / "eval.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    fake_run(path, tmp_path / "first", quick=True)
+    assert fake_run(path, tmp_path / "second").verdict.exploratory == ()
+
+
+def test_earlier_verdicts_on_the_same_cases_are_counted_beside_the_verdict(path, tmp_path):
+    from harness.scenario_file.read import Overrides
+
+    first = fake_run(path, tmp_path / "first", quick=True)
+    assert not any("drawn from these cases before" in one for one in first.verdict.cautions)
+    second = fake_run(path, tmp_path / "second", quick=True, overrides=Overrides(arms=("prompt", "rag")))
+    assert second.verdict.cautions[0].startswith("One verdict was drawn from these cases before (the first from 10")
+    again = fake_run(path, tmp_path / "second", quick=True, overrides=Overrides(arms=("prompt", "rag")))
+    assert again.verdict.cautions == second.verdict.cautions
+    copy = fake_run(path, tmp_path / "copy", quick=True)
+    assert copy.verdict.cautions[0].startswith("One verdict was drawn")
+    third = fake_run(path, tmp_path / "third", quick=True, overrides=Overrides(arms=("prompt", "rag", "lora")))
+    assert third.verdict.cautions[0].startswith("2 verdicts were drawn")
+    api.report(tmp_path / "third")
+    assert "2 verdicts were drawn from these cases before" in (tmp_path / "third" / "report.md").read_text()

@@ -9,7 +9,8 @@ from fakes import FakeEngine, FakeModel, fake_run, tiny_scenario, write_scenario
 
 from harness import api
 from harness.errors import UserError
-from harness.experiment.early import Looker, largest_group, shards
+from harness.experiment.early import Looker, shards
+from harness.experiment.score import largest_group
 from harness.records import Prediction, VerdictKind
 from harness.scenario import Case, DecisionRule, Kind
 from harness.scenario_file.read import Overrides

@@ -5,9 +5,11 @@ import math
 import msgspec
 import pytest
 
+from harness.experiment.compare import compare_arms
+from harness.experiment.decide import decide
 from harness.experiment.score import arm_scores, clusters_of, score_cases
 from harness.metrics.registry import metrics_for
-from harness.records import ArmScore, Measurement, Prediction
+from harness.records import ArmScore, Measurement, Prediction, VerdictKind
 from harness.scenario import Case, DecisionRule, Kind
 
 RULE = DecisionRule(metric="token_f1", margin=0.05, resamples=500)
@@ -156,6 +158,42 @@ def test_scores_come_metric_by_metric_and_survive_json():
     for one in found:
         assert msgspec.json.decode(msgspec.json.encode(one), type=ArmScore) == one
         assert 0 <= one.low <= one.value <= one.high <= 1
+
+
+@pytest.mark.parametrize(
+    ("by_seed", "failed"),
+    [
+        ((0, 3), 2),  # 1.5 in the mean
+        ((10, 0), 5),
+        ((10, 10), 10),
+        ((10, 9), 9),  # one answer is an answer
+        ((10, 10, 9), 9),
+        ((0, 0, 1), 1),
+        ((4,), 4),
+    ],
+)
+def test_failures_are_those_of_all_training_seeds(by_seed, failed):
+    cases = [Case(str(n), "x", "y") for n in range(10)]
+    first, *others = (scored(cases, {str(n): "y" for n in range(count, 10)}, arm="lora") for count in by_seed)
+    more = {"lora": [{row.case_id: row for row in rows} for rows in others]}
+    found = arm_scores(first, cases, rule=RULE, kind=Kind.SHORT_ANSWER, seeds=more)
+    total = next(one for one in found if one.metric == "token_f1")
+    assert (total.n, total.failed) == (10, failed)
+    assert total.value == pytest.approx(1 - sum(by_seed) / (10 * len(by_seed)))
+
+
+def test_an_arm_whose_first_seed_was_silent_is_compared_all_the_same():
+    cases = [Case(str(n), "x", "y") for n in range(40)]
+    silent, spoke = scored(cases, {}, arm="lora"), scored(cases, {c.id: "y" for c in cases}, arm="lora")
+    others = [scored(cases, {c.id: "n" for c in cases}, arm=arm) for arm in ("dummy", "prompt")]
+    rows = (*others[0], *others[1], *silent)
+    seeds = {"lora": [{row.case_id: row for row in spoke}] * 2}
+    found = arm_scores(rows, cases, rule=RULE, kind=Kind.SHORT_ANSWER, seeds=seeds)
+    arms = ("dummy", "prompt", "lora")
+    pairs = compare_arms(rows, cases, rule=RULE, metric="token_f1", arms=arms, seeds=seeds)
+    verdict = decide([one for one in found if one.metric == "token_f1"], pairs, rule=RULE)
+    assert verdict.kind is not VerdictKind.COULD_NOT_COMPARE, "as with the plain prompt alone"
+    assert verdict.scores[0].arm == "lora"
 
 
 def test_without_cases_there_are_no_scores():

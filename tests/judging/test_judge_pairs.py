@@ -88,6 +88,14 @@ def test_prompts_can_be_answered_by_another():
     assert {(j.forward, j.backward) for j in found} == {("second", "first")}
 
 
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_question_without_a_reply_in_either_order_has_no_judgment(lost):
+    """Prompts come in pairs, the two orders of a question."""
+    found, _ = judged(longest, questions(3), ask=lambda p: [None if i == 2 + lost else "B" for i in range(len(p))])
+    assert [j.case_id for j in found] == ["c0", "c2"]
+    assert {(j.forward, j.backward) for j in found} == {("second", "first")}
+
+
 def test_nothing_to_judge():
     found, judge = judged(longest, [])
     assert found == answered(judge, [], max_new_tokens=1) == []

@@ -43,7 +43,8 @@ ARMS = (
 PERCENT = tuple((i / 4, f"{25 * i} %") for i in range(5))
 NASTY = (
     '<script>alert(1)</script> </style> &amp; #set text(red) #eval("1") $x^2$ *bold* _it_ `code` @ref <label> // x '
-    "[[link]] \\textbf{x} {{ 7 * 7 }} =cmd|' /C calc'!A0 \x1b[31mred\x1b[0m \x00 \u202egnorw\u202c مرحبا שלום 👩‍💻 Zażółć 数据"
+    "[[link]] \\textbf{x} {{ 7 * 7 }} =cmd|' /C calc'!A0 \x1b[31mred\x1b[0m \x00 \u202egnorw\u202c مرحبا שלום 👩‍💻 "
+    "Zażółć 数据"
 )
 
 

@@ -97,7 +97,34 @@ def could_not_compare() -> ReportData:
     return replace(data, verdict=verdict, costs=(), recipes=())
 
 
-ALL_KINDS = (winner, tie, none_useful, not_enough_cases, could_not_compare)
+def failed_arm() -> ReportData:
+    """The tuned arm raised on most of its cases; the advice was confirmed all the same."""
+    data = _run({"rag": 31, "few_shot": 12, "lora": 4, "dummy": 2})
+    broken = {f"q{i:03}" for i in range(CASES) if not 3 <= i < 7}
+    scored = tuple(
+        replace(one, answer="", failed=True, values=dict.fromkeys(one.values, 0.0))
+        if one.arm == "lora" and one.case_id in broken
+        else one
+        for one in data.case_scores
+    )
+    made = tuple(
+        replace(one, text="", finish="error", error="RuntimeError: the input is longer than the model's window")
+        if one.arm == "lora" and one.case_id in broken
+        else one
+        for one in data.predictions
+    )
+    scores = _arm_scores(scored, {"rag": 0, "few_shot": 0, "lora": 0, "dummy": 0}, failed={"lora": len(broken)})
+    data = replace(data, case_scores=scored, predictions=made, scores=scores)
+    verdict = _verdict(data, VerdictKind.WINNER, "rag", ("rag",))
+    sentences = (
+        "RAG is the best choice: it is significantly better than each of few-shot and LoRA.",
+        f"LoRA failed on {len(broken)} of {CASES} cases; each counts as 0.",
+    )
+    advice = AdviceRelation("confirmed", "rag", hypothesis="On the eval set, retrieval (RAG) wins.", date="2026-11-20")
+    return replace(data, verdict=replace(verdict, sentences=sentences, advice=advice))
+
+
+ALL_KINDS = (winner, tie, none_useful, not_enough_cases, could_not_compare, failed_arm)
 
 
 def with_text(text: str) -> ReportData:

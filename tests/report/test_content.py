@@ -9,10 +9,11 @@ from harness.records import AdviceRelation, Comparison, Contradiction, VerdictKi
 from harness.report.content import build_report
 from harness.report.sections.advice import advice_section, contradiction_lines
 from harness.report.sections.cases import cases_section, graded_group, right_group
-from harness.report.sections.pairs import form_section, reading
+from harness.report.sections.pairs import form_section, pairs_section, reading
 from harness.report.sections.scores import main_table, picture
 from harness.report.sections.setup import left_out_section
-from harness.report.sections.verdict import advice_sentence, headline, key_facts, settling, verdict_section
+from harness.report.sections.summary import summary_section
+from harness.report.sections.verdict import advice_sentence, headline, key_facts, settling
 from harness.scenario import RemovedRow
 
 
@@ -28,6 +29,7 @@ def blocks_of(section, kind):
         (builders.none_useful, "No arm is useful"),
         (builders.not_enough_cases, "Not enough cases to tell"),
         (builders.could_not_compare, "Could not compare"),
+        (builders.failed_arm, "RAG wins"),
     ],
 )
 def test_the_headline_says_the_verdict(build, words):
@@ -40,9 +42,12 @@ def test_a_tie_without_a_recommended_arm_is_only_a_tie():
 
 def test_every_kind_of_verdict_has_every_section_in_order():
     titles = [section.anchor for section in build_report(builders.winner()).sections]
-    assert titles == ["advice", "scores", "pairs", "form-or-facts", "cost", "setup", "left-out", "cases", "appendix"]
+    assert titles == [
+        *("trial-as-run", "scores", "advice", "form-or-facts", "cost", "readiness", "examples", "cases"),
+        *("pairs", "metrics", "setup", "left-out", "appendix"),
+    ]
     assert [section.anchor for section in build_report(builders.could_not_compare()).sections] == [
-        anchor for anchor in titles if anchor not in ("advice", "form-or-facts")
+        anchor for anchor in titles if anchor not in ("advice", "form-or-facts", "examples", "metrics")
     ]
 
 
@@ -115,7 +120,7 @@ def test_the_advice_of_a_quick_run_was_tried_quickly_and_the_section_says_so():
 
 
 def test_a_quick_run_is_called_one_in_the_verdict():
-    words = [block.text for block in blocks_of(verdict_section(builders.not_enough_cases()), Paragraph)]
+    words = [block.text for block in blocks_of(summary_section(builders.not_enough_cases()), Paragraph)]
     assert any("quick run" in text for text in words)
 
 
@@ -162,7 +167,7 @@ def test_a_pair_is_read_by_its_adjusted_p_and_what_was_not_measured_shows_nothin
 
 def test_the_pairwise_table_has_one_method_in_its_caption_and_several_in_a_column():
     data = builders.winner()
-    [table] = blocks_of(build_report(data).sections[2], Table)
+    [table] = blocks_of(pairs_section(data), Table)
     assert table.caption == "Differences in Exact match (exact McNemar, 40 cases)"
     assert table.rows[0] == (
         "RAG + LoRA against RAG",
@@ -175,14 +180,12 @@ def test_the_pairwise_table_has_one_method_in_its_caption_and_several_in_a_colum
     )
     first, *others = data.verdict.comparisons
     mixed = (replace(first, method="permutation, clustered", clusters=9), *others)
-    [table] = blocks_of(
-        build_report(replace(data, verdict=replace(data.verdict, comparisons=mixed))).sections[2], Table
-    )
+    [table] = blocks_of(pairs_section(replace(data, verdict=replace(data.verdict, comparisons=mixed))), Table)
     assert table.rows[0][-1] == "permutation, clustered (9 groups), 40 cases"
 
 
 def test_graded_metrics_have_no_discordant_counts():
-    [table] = blocks_of(build_report(builders.tie()).sections[1], Table)
+    [table] = blocks_of(pairs_section(builders.tie()), Table)
     assert [column.title for column in table.columns][-1] == "p, adjusted"
 
 

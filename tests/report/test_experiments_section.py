@@ -4,10 +4,15 @@ from dataclasses import replace
 
 import builders
 
-from harness.publish.blocks import Bullets, Intervals, Paragraph, Table
+from harness.publish.blocks import Bullets, Intervals, Lines, Paragraph, Parts, Table
 from harness.records import CriterionValue, Finding, Reading, Reversal, Standing
 from harness.report.sections.criteria import criteria_section
-from harness.report.sections.experiments import LATER, experiments_section
+from harness.report.sections.experiments import (
+    LATER,
+    experiment_tables_section,
+    experiments_section,
+    losses_section,
+)
 
 READINGS = (
     Reading("lora", "24 examples", "exact_match", 0.4, 0.3, 0.5, n=40),
@@ -33,7 +38,8 @@ def test_an_experiment_has_its_question_its_sentences_and_its_numbers():
     found = section(Finding("learning_curve", ("More would pay.",), READINGS, seconds=75))
     assert any("Would more labels pay? It took 1 min 15 s." in p.text for p in blocks(found, Paragraph))
     assert blocks(found, Bullets)[0].items == ("More would pay.",)
-    [table] = blocks(found, Table)
+    data = replace(builders.winner(), findings=(Finding("learning_curve", ("x",), READINGS),))
+    [table] = experiment_tables_section(data).blocks
     assert [column.title for column in table.columns] == [
         "Arm",
         "Condition",
@@ -43,8 +49,36 @@ def test_an_experiment_has_its_question_its_sentences_and_its_numbers():
     ]
     assert table.rows[0] == ("LoRA", "24 examples", "40 % (30 to 50 %)", "–", "40")
     assert table.rows[2] == ("judge", "people", "–", "0.41 (0.20 to 0.60)", "80")
-    [picture] = blocks(found, Intervals)
-    assert [bar.label for bar in picture.bars] == ["LoRA, 24 examples", "LoRA, as run"]
+
+
+def test_a_learning_curve_is_a_line_over_the_examples_and_arms_that_need_none_are_levels():
+    readings = (READINGS[0], replace(READINGS[1], condition="1,200 examples"))
+    [picture] = blocks(section(Finding("learning_curve", (), readings)), Lines)
+    [line] = picture.lines
+    assert (line.points, line.spread) == (((24.0, 0.4), (1200.0, 0.6)), ((0.3, 0.5), (0.5, 0.7)))
+    assert (0.55, "RAG") in picture.level
+    assert "LoRA 40 % (30 to 50 %) with 24, 60 % (50 to 70 %) with 1,200" in picture.alt
+
+
+def test_what_is_seen_best_side_by_side_is_a_picture_of_intervals():
+    readings = tuple(
+        replace(one, condition=name) for one, name in zip(READINGS, ("as run", "held to the form", ""), strict=True)
+    )
+    [picture] = blocks(section(Finding("form", (), readings)), Intervals)
+    assert [bar.label for bar in picture.bars] == ["LoRA, as run", "LoRA, held to the form"]
+
+
+def test_losses_are_counted_by_what_went_wrong_only_where_the_right_document_is_known():
+    data = builders.winner()
+    assert losses_section(data) is None
+    hits = tuple(
+        replace(one, values={**one.values, "hit_at_k": float(i % 4 > 0)}) if one.arm == "rag" else one
+        for i, one in enumerate(data.case_scores)
+    )
+    [picture] = blocks(losses_section(replace(data, case_scores=hits)), Parts)
+    [row] = picture.rows
+    assert (row.label, sum(row.sizes), row.sizes[0]) == ("RAG", 40, 22)
+    assert "RAG: 22 right" in picture.alt
 
 
 def test_what_was_asked_for_later_is_said_to_be_exploratory():
@@ -75,7 +109,9 @@ def test_criteria_name_the_best_arm_the_weights_that_change_it_and_what_was_not_
     said = " ".join(p.text for p in blocks(found, Paragraph))
     assert "Weights: quality 75 %, cost 25 %. Under them RAG comes first, with a probability of 70 %." in said
     assert "left out: freshness." in said
-    assert blocks(found, Table)[0].rows[0] == ("RAG", "70 %", "40 %", "0.42", "0.50 (50 %)", "0.20 (400 tokens)")
+    together, apart = blocks(found, Table)
+    assert together.rows[0] == ("RAG", "0.42", "70 %", "40 %")
+    assert apart.rows[0] == ("RAG", "0.50 (50 %)", "0.20 (400 tokens)")
     assert blocks(found, Bullets)[0].items == (
         "If cost weighed just above 27 % instead of 25 %, the prompt would come first.",
     )

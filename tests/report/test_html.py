@@ -1,14 +1,21 @@
+import base64
 import json
 import re
 import time
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 
 import builders
 import pytest
+from publish import samples
 
+from harness.publish.blocks import Paragraph, Place, Report, Section, Subheading
+from harness.publish.brand import PLAIN as NO_BRAND
+from harness.publish.brand import Brand, Logo
 from harness.publish.case_data import case_json
-from harness.publish.html import to_html
+from harness.publish.client_file import contrast
+from harness.publish.html import DARK_PANEL, legible, to_html
 from harness.report.content import build_report
 from harness.report.sections.cases import cases_section
 
@@ -95,7 +102,7 @@ def test_the_page_fetches_nothing_and_forbids_it():
     [policy] = [found["content"] for _, found in outline.tags if found.get("http-equiv") == "Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "http" not in policy
-    assert "url(" not in page_of(builders.winner())
+    assert not re.findall(r"url\((?!#)|@import|image-set\(", to_html(samples.every_block()))
 
 
 @pytest.mark.parametrize("build", builders.ALL_KINDS)
@@ -111,24 +118,116 @@ def test_the_page_can_be_used_without_sight(build):
     outline = Outline(page_of(build()))
     assert ("html", {"lang": "en"}) in outline.tags
     assert all("scope" in found for tag, found in outline.tags if tag == "th")
-    assert all(found.get("aria-hidden") for tag, found in outline.tags if tag == "svg")
-    levels = [int(tag[1]) for tag, _ in outline.tags if tag in ("h1", "h2", "h3")]
+    assert all(found["role"] == "img" and found["aria-label"] for tag, found in outline.tags if tag == "svg")
+    levels = [int(tag[1]) for tag, _ in outline.tags if re.fullmatch("h[1-6]", tag)]
     assert levels.count(1) == 1
     assert all(deeper - level <= 1 for level, deeper in pairwise(levels))
     title = "".join(text for tag, text in outline.text if tag == "title")
     assert title.endswith("Bake-off: branches")
 
 
-def test_every_value_in_the_picture_is_also_there_as_text():
+def test_every_picture_is_there_for_wide_and_for_narrow_screens_and_says_its_values_in_words():
     outline = Outline(page_of(builders.tie()))
-    shown = "".join(text for tag, text in outline.text if tag == "span").replace("\u00a0", " ")
-    assert "83 points (70 to 95)" in shown
+    words = [found["aria-label"] for tag, found in outline.tags if tag == "svg"]
+    assert words[0::2] == words[1::2]
+    assert "83 points (70 to 95)" in words[0]
+    assert [found["class"] for tag, found in outline.tags if found.get("class") in ("wide", "narrow")] == [
+        "wide",
+        "narrow",
+    ] * (len(words) // 2)
 
 
-def luminance(colour):
-    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+def test_a_target_is_named_below_its_picture():
+    assert "Target: 60\u00a0% (dashed line)" in to_html(samples.every_block())
+
+
+@pytest.mark.parametrize("accent", ["#000000", "#00008b", "#1a5a96", "#7a1f5c", "#767676"])
+def test_the_brands_colour_is_light_enough_in_the_dark_scheme(accent):
+    page = to_html(samples.every_block(), Brand(accent=accent))
+    light, dark = re.findall(r"--accent: (#[0-9a-f]{6});", page)
+    assert light == accent
+    assert contrast(dark, DARK_PANEL) >= 4.5
+    assert f"--panel: {DARK_PANEL};" in page
+
+
+def test_a_colour_that_is_light_enough_stays():
+    assert legible("#86b8ea", "#14171b") == "#86b8ea"
+
+
+QUAY = Brand(
+    client="Harbour Insurance plc",
+    firm="Quay & Co",
+    title="Claims desk: which approach?",
+    contact=("Jo Quay, partner", "jo@example.org"),
+    confidentiality="Confidential",
+    accent="#7a1f5c",
+    logo=Logo(b"<svg onload='alert(1)'><script>alert(2)</script></svg>", "svg", 240, 60),
+    date="26 November 2026",
+)
+
+
+def test_the_brand_stands_at_the_top_and_at_the_foot():
+    outline = Outline(to_html(samples.every_block(), QUAY))
+    shown = [text for tag, text in outline.text if tag not in ("script", "style")]
+    head, foot = shown[: shown.index("RAG + LoRA wins")], shown[shown.index("Jo Quay, partner") - 3 :]
+    assert {QUAY.title, QUAY.client, QUAY.firm, QUAY.date, QUAY.confidentiality} <= set(head)
+    assert {QUAY.firm, *QUAY.contact, QUAY.confidentiality, "Made by bakeoff."} <= set(foot)
+    title = "".join(text for tag, text in outline.text if tag == "title")
+    assert title == "RAG + LoRA wins – Claims desk: which approach?"
+
+
+def test_a_logo_is_an_image_of_its_own_so_that_nothing_in_it_can_act():
+    for kind, media in (("svg", "image/svg+xml"), ("png", "image/png"), ("jpeg", "image/jpeg")):
+        page = to_html(samples.every_block(), replace(QUAY, logo=replace(QUAY.logo, kind=kind)))
+        [image] = [found for tag, found in Outline(page).tags if tag == "img"]
+        assert image["src"] == f"data:{media};base64,{base64.b64encode(QUAY.logo.data).decode()}"
+        assert image["alt"] == "Logo of Quay & Co"
+        assert "alert(2)" not in page
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_what_the_client_file_says_never_becomes_markup_or_style(text):
+    def outline(words):
+        brand = Brand(words, words, words, (words,), words, date=words)
+        return Outline(to_html(samples.every_block(), brand))
+
+    plain, hostile = outline("words"), outline(text)
+    assert [(tag, sorted(found)) for tag, found in hostile.tags] == [(tag, sorted(found)) for tag, found in plain.tags]
+    style = "".join(part for tag, part in hostile.text if tag == "style")
+    [foot] = re.findall(r'@bottom-left \{ content: "([^"]*)"; \}', style)
+    assert re.fullmatch(r"(?:[A-Za-z0-9 ]|\\[0-9a-f]{1,6} )*", foot)
+
+
+def test_a_page_without_a_brand_has_no_trace_of_one():
+    page = to_html(samples.every_block(), NO_BRAND)
+    assert not [found for _, found in Outline(page).tags if found.get("class") in ("letterhead", "parties", "logo")]
+    assert "@bottom-left { content" not in page
+
+
+def small_report(*appendix):
+    summary = Section("Use RAG", "verdict", (Paragraph("Because.", lead=True),))
+    sections = tuple(Section(title, f"s{i}", (Subheading("More"),), Place.APPENDIX) for i, title in enumerate(appendix))
+    return Report("Title", "Subtitle", summary, (Section("Body", "body", ()), *sections))
+
+
+def headings(report):
+    outline = Outline(to_html(report))
+    return [(tag, text) for tag, text in outline.text if re.fullmatch("h[1-6]", tag) and text.strip()]
+
+
+def test_appendices_stand_together_under_one_heading():
+    assert headings(small_report("Rule", "Machine")) == [
+        ("h1", "Use RAG"),
+        ("h2", "Body"),
+        ("h2", "Appendix"),
+        ("h3", "Rule"),
+        ("h4", "More"),
+        ("h3", "Machine"),
+        ("h4", "More"),
+    ]
+    assert headings(small_report("Rule"))[2:] == [("h2", "Appendix: Rule"), ("h3", "More")]
+    assert headings(small_report("Appendix"))[2:] == [("h2", "Appendix"), ("h3", "More")]
+    assert ("h2", "Appendix") not in headings(small_report())
 
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
@@ -136,8 +235,8 @@ def luminance(colour):
 @pytest.mark.parametrize("ground", ["page", "panel"])
 def test_colours_keep_the_contrast_of_wcag_aa(scheme, name, ground):
     page = page_of(builders.could_not_compare())
-    ink, paper = (luminance(re.findall(rf"--{key}: (#[0-9a-f]{{6}});", page)[scheme]) for key in (name, ground))
-    assert (max(ink, paper) + 0.05) / (min(ink, paper) + 0.05) >= 4.5
+    ink, paper = (re.findall(rf"--{key}: (#[0-9a-f]{{6}});", page)[scheme] for key in (name, ground))
+    assert contrast(ink, paper) >= 4.5
 
 
 def test_the_browsers_data_holds_every_case_answer_and_passage():
@@ -167,6 +266,14 @@ def test_texts_are_cut_before_cases_are_left_out():
     assert len(few) <= whole // 20
     assert 0 < len(json.loads(few)["cases"]) < json.loads(few)["total"] == 60
     assert {row[1] for row in json.loads(few)["cases"]} == set(range(len(browser.groups)))
+
+
+def test_kinds_of_failure_are_stored_once_each():
+    payload = json.loads(case_json(browser_of(builders.winner())))
+    assert payload["kinds"][0] == ""
+    assert len(payload["kinds"]) == len(set(payload["kinds"])) > 1
+    places = {answer[8] for row in payload["cases"] for answer in row[4]}
+    assert places == set(range(len(payload["kinds"])))
 
 
 def test_two_thousand_cases_of_eight_arms_make_a_page_of_a_few_megabytes_in_seconds():

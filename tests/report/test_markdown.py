@@ -57,7 +57,7 @@ def test_text_from_outside_stays_text(text, written):
 def test_at_most_five_cases_of_an_outcome_are_shown_and_the_report_says_so():
     text = to_markdown(build_report(builders.winner()))
     assert "At most 5 cases of each outcome are shown here" in text
-    groups = text.split("\n## Cases\n")[1].split("\n### ")[1:]
+    groups = text.split("\n## Every case\n")[1].split("\n## ")[0].split("\n### ")[1:]
     assert max(group.count("#### Case ") for group in groups) == MOST_CASES
 
 

@@ -1,6 +1,7 @@
 import builders
 import pytest
 
+from harness.errors import UserError
 from harness.report.write import write_reports
 
 
@@ -21,7 +22,7 @@ def test_a_report_is_replaced_and_the_same_run_gives_the_same_bytes(tmp_path):
 def test_a_report_that_cannot_be_put_in_place_leaves_no_half_file(tmp_path):
     (tmp_path / "report.md").mkdir()
     (tmp_path / "report.md" / "something").touch()
-    with pytest.raises(OSError, match=r"report\.md"):
+    with pytest.raises(UserError, match=r"report\.md"):
         write_reports(builders.winner(), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["report.md"]
 

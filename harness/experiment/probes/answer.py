@@ -10,8 +10,8 @@ from pathlib import Path
 
 from harness import provenance
 from harness.engines.answering import answer_cases
-from harness.experiment.probes.base import Ground, Probe, Variant
-from harness.experiment.probes.read import VariantRecord
+from harness.experiment.probes.base import Ground, PartlyAnswered, Probe, Variant
+from harness.experiment.probes.read import Done, VariantRecord
 from harness.generation.isolation import attempt, said
 from harness.models.bundled import file_digest
 from harness.records import Recipe, Usage
@@ -21,37 +21,52 @@ LARGE = ("full_tuning",)
 """Arms whose weights are a whole model: they are deleted once they have answered."""
 
 ADAPTER_FILE = "adapter_model.safetensors"
+MOST_CAUSES = 3
+"""Different causes that are named where several variants fail."""
 
 
-def answer_probe(probe: Probe, ground: Ground) -> str:
-    """Answer every variant of an experiment; a sentence where the experiment itself broke, else empty.
+def answer_probe(probe: Probe, ground: Ground) -> Done:
+    """Answer every variant of an experiment; how that ended.
 
-    A variant that cannot be prepared is recorded with its reason and costs only itself.
+    A variant that fails is recorded with its reason and costs only itself. The experiment then counts as broken in
+    part: the next run keeps what is answered and tries the rest again.
     """
     home = ground.folder.path / "experiments" / probe.name
-    broken = attempt(lambda: _answer_all(probe, ground, home))
-    return said(broken) if isinstance(broken, Exception) else ""
+    failed = attempt(lambda: _answer_all(probe, ground, home))
+    if isinstance(failed, PartlyAnswered):
+        return Done(broken=str(failed), partly=True)
+    if isinstance(failed, Exception):
+        return Done(broken=said(failed))
+    return Done(broken="; ".join(tuple(dict.fromkeys(failed))[:MOST_CAUSES]), partly=bool(failed))
 
 
-def _answer_all(probe: Probe, ground: Ground, home: Path) -> None:
+def _answer_all(probe: Probe, ground: Ground, home: Path) -> list[str]:
+    """Why each of the variants that failed did."""
+    failed = []
     for number, variant in enumerate(probe.variants(ground)):
         ground.watcher.stage(f"experiment {probe.name}", f"{variant.arm}, {variant.condition}")
-        answer_variant(variant, ground, RunFolder(home / _slug(variant)), number=number)
+        failed.append(answer_variant(variant, ground, RunFolder(home / _slug(variant)), number=number))
+    return [why for why in failed if why]
 
 
 def _slug(variant: Variant) -> str:
     return re.sub(r"[^a-z0-9]+", "-", f"{variant.arm} {variant.condition}".casefold()).strip("-")[:60]
 
 
-def answer_variant(variant: Variant, ground: Ground, place: RunFolder, *, number: int) -> None:
-    """Prepare where needed, then answer what is not answered yet."""
+def answer_variant(variant: Variant, ground: Ground, place: RunFolder, *, number: int) -> str:
+    """Prepare where needed, then answer what is not answered yet; why that failed, empty where it did not."""
     place.path.mkdir(parents=True, exist_ok=True)
     place.mend()
     record = VariantRecord(variant.arm, variant.condition, number, variant.seed, variant.size)
+    failed = attempt(lambda: _prepare_and_answer(variant, ground, place, record))
+    if not isinstance(failed, Exception):
+        return ""
+    place.write("variant.json", replace(record, failed=said(failed)))
+    return said(failed)
+
+
+def _prepare_and_answer(variant: Variant, ground: Ground, place: RunFolder, record: VariantRecord) -> None:
     recipe = _recipe(variant, ground, place)
-    if isinstance(recipe, Exception):
-        place.write("variant.json", replace(record, failed=said(recipe)))
-        return
     if not place.has("cases.jsonl"):
         place.write_lines("cases.jsonl", variant.cases)
     place.write("variant.json", record)
@@ -80,8 +95,8 @@ def _answer(variant: Variant, recipe: Recipe, ground: Ground, *, place: RunFolde
     place.append("usage.jsonl", [Usage(variant.arm, "answer", seconds, round(memory.mb, 1))])
 
 
-def _recipe(variant: Variant, ground: Ground, place: RunFolder) -> Recipe | Exception:
-    """What the arm settled: in the main run, earlier in this folder, or now."""
+def _recipe(variant: Variant, ground: Ground, place: RunFolder) -> Recipe:
+    """What the arm settled: in the main run, earlier in this folder, or now. What failed counts no time."""
     if variant.recipe is not None:
         place.write(f"recipes/{variant.arm}.json", variant.recipe)
         return variant.recipe
@@ -96,10 +111,9 @@ def _recipe(variant: Variant, ground: Ground, place: RunFolder) -> Recipe | Exce
     bench = replace(variant.bench, tuner=tuner)
     start = time.perf_counter()
     with provenance.watched_memory() as memory:
-        made = attempt(lambda: variant.how.prepare(bench))
+        made = variant.how.prepare(bench)
     place.append("usage.jsonl", [Usage(variant.arm, "prepare", time.perf_counter() - start, round(memory.mb, 1))])
-    if not isinstance(made, Exception):
-        place.write(f"recipes/{variant.arm}.json", made)
+    place.write(f"recipes/{variant.arm}.json", made)
     return made
 
 

@@ -16,11 +16,17 @@ from harness.arms.base import Arm
 from harness.arms.bench import Bench
 from harness.arms.registry import arm as arm_named
 from harness.engines.local import Engine
+from harness.errors import BakeoffError
 from harness.experiment.options import RunOptions, Watcher
 from harness.experiment.probes.read import Evidence
 from harness.records import CONTROL, Finding, Recipe
 from harness.scenario import Case, Scenario
 from harness.store import RunFolder
+
+
+class PartlyAnswered(BakeoffError):
+    """Some of an experiment's answers could not be had; the others are kept, and the next run asks for the rest."""
+
 
 QUICK_CASES = 40
 """Most eval cases of an experiment that does not decide, in a quick run."""

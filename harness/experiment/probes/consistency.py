@@ -154,7 +154,8 @@ def _contradicted(evidence: Evidence, readings: Sequence[Reading]) -> Iterator[C
     best = best_arm(evidence)
     if best is None:
         return
-    low = [r for r in readings if r.arm == best and _change(r) in (CASING, PARAPHRASE) and (r.high or 1.0) < STRICT]
+    asked = [r for r in readings if r.arm == best and _change(r) in (CASING, PARAPHRASE)]
+    low = [r for r in asked if r.high is not None and r.high < STRICT]
     if low:
         worst = min(low, key=lambda r: r.value)
         yield Contradiction(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from harness.arms.bench import Bench
 from harness.arms.registry import arm as arm_named
@@ -26,6 +26,7 @@ from harness.store import RunFolder
 
 STALE, INDEXED, RETRAINED = "nothing updated", "index made anew", "trained anew"
 READERS = ("rag", "rag_lora")
+TIME = "time to update"
 EXAMPLES = "nearest_shots"
 """Its index holds training examples: pairs of the changed facts bring it up to date."""
 MUCH = 0.1
@@ -56,6 +57,9 @@ class FactsChangeProbe:
         after = ground.scenario.after
         if after is None:
             return
+        after = _without_leaked(after, ground)
+        if not after.cases:
+            return
         fresh = updated(ground.bench, after)
         for arm in ground.arms:
             yield ground.as_run(arm, STALE, cases=after.cases)
@@ -76,17 +80,64 @@ class FactsChangeProbe:
     def finding(self, evidence: Evidence) -> Finding:
         """New facts right, old facts still told, and the minutes of each update."""
         readings: list[Reading] = []
+        index_seconds = _index_seconds(evidence)
         for one in (v for v in evidence.variants if v.complete):
-            readings += [evidence.reading(one), *_stale(evidence, one)]
+            readings += [evidence.reading(one), *_stale(evidence, one), *_time(one, index_seconds)]
         said = tuple(_sentences(evidence))
         contradicted = tuple(_contradicted(evidence))
+        leaked = evidence.home.read(LEAKED, Leaked) if evidence.home.has(LEAKED) else Leaked()
+        if leaked.cases and len(leaked.cases) == leaked.of:
+            why = "every question of after/eval.jsonl stands in the training examples, exactly or nearly"
+            return Finding(self.name, (f"It could not be run: {why}",), could_not=why)
         return Finding(
             self.name,
-            (*said, *evidence.failures()),
+            (*said, *_leaked_said(leaked), *evidence.failures()),
             tuple(readings),
             evidence.seconds,
             bearing=said[:1],
             contradicted=contradicted,
+        )
+
+
+LEAKED = "leaked.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Leaked:
+    """Questions of `after/eval.jsonl` that stand in the training examples and are asked of no arm."""
+
+    cases: tuple[str, ...] = ()
+    """Their ids."""
+    of: int = 0
+
+
+def _without_leaked(after: After, ground: Ground) -> After:
+    """`after` without the questions that arms were shown while they were prepared; which those are is kept."""
+    gone = leaked_cases(after.cases, ground.bench)
+    home = RunFolder(ground.folder.path / "experiments" / FactsChangeProbe.name)
+    home.path.mkdir(parents=True, exist_ok=True)
+    home.write(LEAKED, Leaked(gone, len(after.cases)))
+    return replace(after, cases=tuple(case for case in after.cases if case.id not in gone))
+
+
+def leaked_cases(cases: tuple[Case, ...], bench: Bench) -> tuple[str, ...]:
+    """Ids of the questions that stand in the training examples, exactly or nearly."""
+    shown = bench.examples
+    found = exact_leaks(cases, shown)
+    if bench.embedder is not None and shown:
+        vectors = [bench.embedder.encode([case.input for case in rows]) for rows in (cases, shown)]
+        found += near_duplicates(cases, shown, train_vectors=vectors[0], case_vectors=vectors[1])
+    leaked = {row.train_id for row in found}  # the audit's first rows are the ones that are left out: here the cases
+    return tuple(case.id for case in cases if case.id in leaked)
+
+
+def _leaked_said(leaked: Leaked) -> Iterator[str]:
+    count = len(leaked.cases)
+    if count:
+        stand, they = ("stands", "it is") if count == 1 else ("stand", "they are")
+        yield (
+            f"{count} of {leaked.of} questions of after/eval.jsonl {stand} in the training examples, exactly or "
+            f"nearly, so {they} asked of no arm."
         )
 
 
@@ -120,14 +171,13 @@ def with_changed(train: tuple[Case, ...], pairs: tuple[Case, ...]) -> tuple[Case
 
 def _timed_index(ground: Ground, fresh: Bench) -> None:
     """How long a new index takes, embeddings included and none from a cache."""
-    if ground.bench.embedder is None:
+    home = RunFolder(ground.folder.path / "experiments" / FactsChangeProbe.name)
+    if ground.bench.embedder is None or home.has("usage.jsonl"):
         return
     start = time.perf_counter()
     texts = [f"{p.title}\n{p.text}" if p.title else p.text for p in fresh.passages]
     ground.bench.embedder.encode(texts, fresh=True)
     seconds = time.perf_counter() - start
-    home = RunFolder(ground.folder.path / "experiments" / FactsChangeProbe.name)
-    home.path.mkdir(parents=True, exist_ok=True)
     home.write_lines("usage.jsonl", [Usage("rag", "index", seconds, 0.0)])
 
 
@@ -165,10 +215,22 @@ def _stale(evidence: Evidence, one: Answered) -> Iterator[Reading]:
     )
 
 
+def _index_seconds(evidence: Evidence) -> float | None:
+    usage = RunFolder(evidence.home.path).usage()
+    return next((u.seconds for u in usage if u.stage == "index"), None)
+
+
+def _time(one: Answered, index_seconds: float | None) -> Iterator[Reading]:
+    """What the update took on this machine; of an index of examples nothing was measured."""
+    if one.condition == INDEXED and one.arm in READERS and index_seconds is not None:
+        yield Reading(one.arm, one.condition, TIME, index_seconds, unit="seconds")
+    if one.condition == RETRAINED and one.seconds_of("prepare") > 0:
+        yield Reading(one.arm, one.condition, TIME, one.seconds_of("prepare"), unit="seconds")
+
+
 def _sentences(evidence: Evidence) -> Iterator[str]:
     stale, indexed, again = (evidence.of(condition) for condition in (STALE, INDEXED, RETRAINED))
-    usage = RunFolder(evidence.home.path).usage()
-    index_seconds = next((u.seconds for u in usage if u.stage == "index"), None)
+    index_seconds = _index_seconds(evidence)
     main = {arm: run for arm, run in evidence.main.items() if arm in stale and arm != CONTROL}
     metric = _lenient(evidence)
     best = {}

@@ -47,6 +47,7 @@ REFUSALS = re.compile(
     re.IGNORECASE,
 )
 """Ways of saying that the answer is not there; English."""
+REFUSALS_SAID = "“I do not know” and “not mentioned”"
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,13 +215,27 @@ def _overfitting(evidence: Evidence) -> Iterator[Part]:
 
 def _refusal(evidence: Evidence) -> Iterator[Part]:
     for arm, run in evidence.of(UNANSWERABLE).items():
-        declined = {c.id: float(bool(REFUSALS.search(run.predictions[c.id].text))) for c in run.cases}
+        made = [run.predictions[c.id] for c in run.cases]
+        errors = sum(p.error is not None for p in made)
+        declined = {p.case_id: float(bool(REFUSALS.search(p.text))) for p in made if p.error is None and p.text.strip()}
+        apart = _counted_apart(empty=len(made) - errors - len(declined), errors=errors)
+        opening = f"{name_of(arm)}, asked {len(made)} questions that no passage answers,"
+        opening = opening[0].upper() + opening[1:]
+        if not declined:
+            yield [], f"{opening} answered none.{apart}"
+            continue
         found = evidence.mean(declined, right_or_wrong=True)
         text = (
-            f"{name_of(arm)}, asked what no passage answers, declines in {share(found.estimate)} of {len(declined)} "
-            "cases; the others get an answer that nothing supports."
+            f"{opening} declines in {scored(found, is_share=True)} of {len(declined)} answers, as far as English "
+            f"phrases such as {REFUSALS_SAID} show; the other answers hold no such phrase.{apart}"
         )
-        yield [_row(arm, UNANSWERABLE, "declined", found, n=len(declined))], text[0].upper() + text[1:]
+        yield [_row(arm, UNANSWERABLE, "declined", found, n=len(declined), failed=len(made) - len(declined))], text
+
+
+def _counted_apart(*, empty: int, errors: int) -> str:
+    """Cases without an answer: they neither decline nor claim anything."""
+    parts = [f"{count} {what}" for count, what in ((empty, "empty"), (errors, "ended in an error")) if count]
+    return f" Not counted among the answers: {' and '.join(parts)}." if parts else ""
 
 
 def _leaking(evidence: Evidence) -> Iterator[Part]:
@@ -251,5 +266,5 @@ def _leaked(run: Answered, case: Case, known: frozenset[str]) -> float:
     return float(answer in known and answer not in {fold(a) for a in case.accepted})
 
 
-def _row(arm: str, condition: str, measure: str, found: Interval, *, n: int) -> Reading:
-    return Reading(arm, condition, measure, found.estimate, found.low, found.high, n=n)
+def _row(arm: str, condition: str, measure: str, found: Interval, *, n: int, failed: int = 0) -> Reading:
+    return Reading(arm, condition, measure, found.estimate, found.low, found.high, n=n, failed=failed)

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from harness.errors import UserError
-from harness.experiment.probes.base import Effort, Ground, Variant, share_of_cases
+from harness.experiment.probes.base import Effort, Ground, PartlyAnswered, Variant, share_of_cases
 from harness.experiment.probes.read import Evidence
 from harness.experiment.wording import name_of, share
-from harness.generation.isolation import completed
+from harness.generation.isolation import completed, said
 from harness.judging.judge import Judgment, Question, judge_pairs
 from harness.judging.prompt import VERDICT
 from harness.judging.tally import HumanLabel, PairTally, tally
@@ -25,6 +25,8 @@ from harness.store import RunFolder
 MOST_ARMS = 3
 """The best so many arms are judged, each pair of them."""
 MOST_TOKENS = 16
+EVEN = 0.5
+"""The win rate of two arms that the judge does not tell apart."""
 
 
 class JudgeProbe:
@@ -43,19 +45,26 @@ class JudgeProbe:
         return Effort(0.0, 2 * pairs * share_of_cases(scenario, quick=quick), "pairs of answers, both orders, blinded")
 
     def variants(self, ground: Ground) -> Iterator[Variant]:
-        """None: the judge reads the main run's answers. What it says is kept beside them."""
+        """None: the judge reads the main run's answers. What it says is kept beside them.
+
+        Raises:
+            PartlyAnswered: some comparisons got no reply; those that did are kept.
+        """
         home = RunFolder(ground.folder.path / "experiments" / self.name)
         home.path.mkdir(parents=True, exist_ok=True)
-        if not home.has("judgments.jsonl"):
-            model, name = _judge(ground)
-            home.write("judge.json", name)
-            home.write_lines("judgments.jsonl", _judgments(ground, model))
+        rows = [HumanLabel(one.case_id, one.first, one.second, one.label) for one in ground.scenario.human_labels]
+        home.write("labels.json", rows)
+        model, name = _judge(ground)
+        home.write("judge.json", name)
+        _judge_what_is_left(ground, model, home)
         yield from ()
 
     def finding(self, evidence: Evidence) -> Finding:
         """Win rates, position bias, agreement with people, and what standing that gives the judge."""
         home = RunFolder(evidence.home.path)
         made = tuple(home.lines("judgments.jsonl", Judgment))
+        if evidence.done.broken and not any(judgment.asked for judgment in made):
+            return Finding(self.name, ())
         labels = home.read("labels.json", tuple[HumanLabel, ...])
         return judge_finding(evidence, made, labels, judge=home.read("judge.json", str))
 
@@ -76,12 +85,35 @@ def _judge(ground: Ground) -> tuple[TextModel, str]:
     return ground.bench.model, f"{ground.bench.model.description.name} (the model on trial)"
 
 
-def _judgments(ground: Ground, model: TextModel) -> list[Judgment]:
+def _judge_what_is_left(ground: Ground, model: TextModel, home: RunFolder) -> None:
+    """Ask for the comparisons that have no judgment yet; only those that the judge replied to are stored."""
+    questions, failures = _questions(ground), list[Exception]()
+    known = {_key(judgment): judgment for judgment in home.lines("judgments.jsonl", Judgment)}
+    made = judge_pairs(
+        model,
+        [question for question in questions if _key(question) not in known],
+        instruction=ground.scenario.instruction,
+        ask=lambda prompts: _ask(model, prompts, failures),
+    )
+    known |= {_key(judgment): judgment for judgment in made}
+    home.write_lines("judgments.jsonl", [known[_key(q)] for q in questions if _key(q) in known])
+    missing = sum(_key(question) not in known for question in questions)
+    if missing:
+        raise PartlyAnswered(
+            f"the judge did not reply to {missing:,} of {len(questions):,} comparisons ({said(failures[0])})"
+        )
+
+
+def _key(one: Question | Judgment) -> tuple[str, str, str]:
+    return one.case_id, one.first_arm, one.second_arm
+
+
+def _questions(ground: Ground) -> list[Question]:
     shown = _best(ground)
     predictions, cases = ground.folder.predictions(), ground.cases
     labelled = {(label.case_id, *sorted((label.first, label.second))) for label in ground.scenario.human_labels}
     wanted = {c.id for c in cases} | {name for name, *_ in labelled}
-    questions = [
+    return [
         Question(
             c.id, c.input, c.accepted, first, predictions[first][c.id].text, second, predictions[second][c.id].text
         )
@@ -89,20 +121,17 @@ def _judgments(ground: Ground, model: TextModel) -> list[Judgment]:
         for c in ground.scenario.cases
         if c.id in wanted and c.id in predictions[first] and c.id in predictions[second]
     ]
-    home = RunFolder(ground.folder.path / "experiments" / JudgeProbe.name)
-    rows = [HumanLabel(one.case_id, one.first, one.second, one.label) for one in ground.scenario.human_labels]
-    home.write("labels.json", rows)
-    return judge_pairs(
-        model, questions, instruction=ground.scenario.instruction, ask=lambda prompts: _ask(model, prompts)
-    )
 
 
-def _ask(model: TextModel, prompts: Sequence[str]) -> list[str]:
+def _ask(model: TextModel, prompts: Sequence[str], failures: list[Exception]) -> list[str | None]:
+    """The judge's replies, None where it failed; what failed is added to `failures`."""
     job = model.start(prompts, max_new_tokens=MOST_TOKENS, stop=VERDICT)
-    found: dict[int, str] = {}
+    found: dict[int, str | None] = {}
     for batch in job.batches:
-        found |= {i: "" if isinstance(c, Exception) else c.text for i, c in completed(job, batch).items()}
-    return [found[i] for i in range(len(prompts))]
+        for place, made in completed(job, batch).items():
+            found[place] = None if isinstance(made, Exception) else made.text
+            failures += [made] if isinstance(made, Exception) else []
+    return [found[place] for place in range(len(prompts))]
 
 
 def _best(ground: Ground) -> list[str]:
@@ -123,8 +152,8 @@ def judge_finding(evidence: Evidence, made: Sequence[Judgment], labels: Sequence
     rule = evidence.folder.rule().rule
     groups = {name: case.group for name, case in evidence.cases.items() if case.group is not None}
     found = tally(made, labels=labels, alpha=rule.alpha, resamples=rule.resamples, seed=rule.seed, groups=groups)
-    said = [f"The judge was {judge}. {reason}" if n == 0 else reason for n, reason in enumerate(found.standing.reasons)]
-    said += [_sentence(pair) for pair in found.pairs]
+    wins = tuple(_sentence(pair) for pair in found.pairs)
+    reasons = (f"The judge was {judge}. {found.standing.reasons[0]}", *found.standing.reasons[1:])
     readings = [_win_rate(pair) for pair in found.pairs]
     bias = found.bias
     readings.append(Reading("judge", "both orders", "position", bias.share, bias.low, bias.high, n=bias.compared))
@@ -134,17 +163,38 @@ def judge_finding(evidence: Evidence, made: Sequence[Judgment], labels: Sequence
             Reading("judge", "people", "kappa", kappa.kappa, kappa.low, kappa.high, n=kappa.labels, unit="ratio")
         )
     readings = [reading for reading in readings if not math.isnan(reading.value)]
-    bearing = (said[0],) if not found.standing.trusted else tuple(said[1:])
-    return Finding("judge", tuple(said), tuple(readings), evidence.seconds, bearing=bearing)
+    bearing = wins if found.standing.trusted else reasons[:1]
+    return Finding("judge", (*reasons, *wins), tuple(readings), evidence.seconds, bearing=bearing)
 
 
 def _sentence(pair: PairTally) -> str:
-    if math.isnan(pair.win_rate):
-        return f"Of {name_of(pair.first_arm)} against {name_of(pair.second_arm)} it gave no verdict that could be read."
-    return (
-        f"It prefers {name_of(pair.first_arm)} to {name_of(pair.second_arm)} in {share(pair.win_rate)} of the "
-        f"comparisons, ties counted half ({share(pair.low)} to {share(pair.high)})."
+    """A preference only where the interval of the win rate excludes one half, and how much could not be read."""
+    first, second, read = name_of(pair.first_arm), name_of(pair.second_arm), pair.wins + pair.losses + pair.ties
+    if not read:
+        return (
+            f"The judge gave no verdict that could be read in any of {pair.unreadable:,} comparisons of {first} with "
+            f"{second}."
+        )
+    rate, low, high = pair.win_rate, pair.low, pair.high
+    if high < EVEN:  # told from the side of the arm that is preferred
+        first, second, rate, low, high = second, first, 1 - rate, 1 - high, 1 - low
+    span = f"{share(low)} to {share(high)}"
+    text = (
+        f"The judge prefers {first} to {second} in {share(rate)} of {read:,} comparisons, ties counted half ({span})."
+        if low > EVEN
+        else f"The judge shows no preference between {first} and {second}: {first} is preferred in {share(rate)} of "
+        f"{read:,} comparisons, ties counted half ({span})."
     )
+    return text + _unread(pair, of=read + pair.unreadable)
+
+
+def _unread(pair: PairTally, *, of: int) -> str:
+    """How many comparisons are in no rate."""
+    if not pair.unreadable:
+        return ""
+    gave = "1 gave" if pair.unreadable == 1 else f"{pair.unreadable:,} gave"
+    left = "is" if pair.unreadable == 1 else "are"
+    return f" Of {of:,} comparisons {gave} no verdict that could be read and {left} left out."
 
 
 def _win_rate(pair: PairTally) -> Reading:

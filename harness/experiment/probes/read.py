@@ -28,7 +28,23 @@ class VariantRecord:
     seed: int = 0
     size: float = 0.0
     failed: str = ""
-    """Why it could not be prepared; empty where it was."""
+    """Why it could not be prepared or answered; empty where it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How an experiment ended: `done.json`."""
+
+    cannot: str = ""
+    """What it lacks on this scenario; empty where it could be run."""
+    broken: str = ""
+    """Why it is not whole, such as an endpoint that was down: the next run tries again what is missing."""
+    added_later: bool = False
+    """It was asked for when a verdict was there already."""
+    inputs: str = ""
+    """Digest of what it reads beside the main run's input."""
+    partly: bool = False
+    """Where it is broken: in part only, and what was answered is reported."""
 
 
 @dataclass(frozen=True)  # no slots: the scores are cached in the instance
@@ -102,6 +118,11 @@ class Evidence:
     def home(self) -> RunFolder:
         """The experiment's own folder."""
         return RunFolder(self.folder.path / "experiments" / self.experiment)
+
+    @property
+    def done(self) -> Done:
+        """How the experiment ended."""
+        return self.home.read("done.json", Done) if self.home.has("done.json") else Done()
 
     @cached_property
     def kind(self) -> Kind:
@@ -229,7 +250,7 @@ class Evidence:
         )
 
     def failures(self) -> tuple[str, ...]:
-        """A sentence for every variant that could not be prepared."""
+        """A sentence for every variant that could not be prepared or answered."""
         return tuple(
             f"{v.arm} under “{v.condition}” could not be run: {v.record.failed}"
             for v in self.variants

@@ -74,7 +74,7 @@ class RetrievalProbe:
         for arm in (name for name in ground.arms if name in READERS):
             recipe = ground.recipes[arm]
             if known:
-                oracle = SuppliedArm(arm, lambda b, c, k: b.oracle(c)[:k])
+                oracle = SuppliedArm(arm, lambda b, c, k: b.oracle(c, k=k))
                 yield Variant(arm, ORACLE, oracle, known, bench, recipe=recipe)
                 wrong = SuppliedArm(arm, lambda b, c, k: b.wrong(c, k))
                 yield Variant(arm, WRONG, wrong, known, bench, recipe=recipe)

@@ -13,8 +13,8 @@ import numpy as np
 from harness.arms.registry import arm as arm_named
 from harness.experiment.probes.base import Effort, Ground, Variant, tuned_among
 from harness.experiment.probes.read import Answered, Evidence
-from harness.experiment.probes.words import score
-from harness.experiment.wording import name_of, points
+from harness.experiment.probes.words import cause, score
+from harness.experiment.wording import listed, name_of, points
 from harness.records import Finding, SeedSpread
 from harness.scenario import Scenario
 from harness.stats.seeds import spread
@@ -55,8 +55,9 @@ class SeedsProbe:
         found = [one for arm in evidence.main if (one := seed_spread(evidence, arm)) is not None]
         readings = [evidence.reading(evidence.main[one.arm], condition=FIRST) for one in found]
         readings += [evidence.reading(v) for v in evidence.variants if v.complete]
-        said = tuple(_sentence(one, is_share=evidence.is_share) for one in found)
-        return Finding(self.name, (*said, *evidence.failures()), tuple(readings), evidence.seconds, bearing=said)
+        spread_out = (_sentence(one, is_share=evidence.is_share) for one in found)
+        said = (*_shortfalls(evidence), *spread_out)
+        return Finding(self.name, said, tuple(readings), evidence.seconds, bearing=said)
 
 
 FIRST = "first seed"
@@ -85,6 +86,30 @@ def _sentence(one: SeedSpread, *, is_share: bool) -> str:
         f"{points(one.seed_error)} because of the seeds and by {points(one.case_error)} because of the cases "
         "(standard errors); both are in its interval."
     )
+
+
+def _shortfalls(evidence: Evidence) -> Iterator[str]:
+    """A sentence for every tuned arm of the verdict that has fewer seeds than were asked for."""
+    wanted, out = evidence.folder.scenario().seeds, {one.arm for one in evidence.folder.stopped() or ()}
+    for arm, run in evidence.main.items():
+        tuned = run.recipe is not None and run.recipe.adapter is not None
+        count = len(seeds_of(evidence, arm))
+        if tuned and arm not in out and count < wanted:
+            yield _shortfall(evidence, arm, count=count, wanted=wanted)
+
+
+def _shortfall(evidence: Evidence, arm: str, *, count: int, wanted: int) -> str:
+    causes: dict[str, list[str]] = {}
+    for one in evidence.variants:
+        if one.arm == arm and one.record.failed:
+            causes.setdefault(cause(one.record.failed), []).append(one.condition)
+    why = [f"{listed(conditions)}: {reason}" for reason, conditions in causes.items()]
+    if count + sum(map(len, causes.values())) < wanted:
+        why.append(cause(evidence.done.broken or "not answered to the end"))
+    knows = "nothing of the luck of training" if count == 1 else "less of the luck of training than was asked for"
+    name, reasons = name_of(arm), "; ".join(why)
+    text = f"{name}: {count} of {wanted} training seeds could be run ({reasons}); its interval knows {knows}."
+    return text[0].upper() + text[1:]
 
 
 def values_by_seed(evidence: Evidence, arm: str, cases: Sequence[str], *, metric: str) -> list[list[float]]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import textwrap
 
 from harness.experiment.wording import points, share
 from harness.stats.paired import Interval
+
+LONGEST_CAUSE = 160
+"""Characters of an error's text that a sentence quotes."""
 
 
 def score(value: float, *, is_share: bool) -> str:
@@ -41,6 +45,11 @@ def moved(found: Interval, *, more: str = "more", less: str = "less") -> str:
     return f"no difference shown ({gap(found)})"
 
 
+def cause(text: str) -> str:
+    """What went wrong, short enough for a sentence and without a full stop."""
+    return textwrap.shorten(text, LONGEST_CAUSE, placeholder=" …").rstrip(".")
+
+
 def about(count: float) -> str:
     """A count that does not pretend to be exact: 137 -> `about 140`."""
     step = 10 if count < 1_000 else 100 if count < 10_000 else 1_000
@@ -49,6 +58,8 @@ def about(count: float) -> str:
 
 def minutes(seconds: float) -> str:
     """A duration in words: `4 s`, `3.2 min`, `1.5 h`."""
+    if seconds < 0.1:
+        return "less than 0.1 s"
     if seconds < 90:
         return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
     return f"{seconds / 60:.1f} min" if seconds < 5_400 else f"{seconds / 3600:.1f} h"

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from harness.publish import numbers
-from harness.publish.blocks import Bullets, Column, Fact, Facts, Section, Subheading, Table
+from harness.publish.blocks import Bullets, Column, Fact, Facts, Place, Section, Subheading, Table
 from harness.report.data import ReportData
 from harness.report.names import is_share, metric_title
 
+MOST_FILES = 12
+"""Input files that are listed with their digest."""
 _RIGHT_OR_WRONG = ("labels", "json")
-_TRAINED_ONCE = (
-    "Intervals and p values allow for the choice of cases, not for the luck of training: "
-    "every trained arm was trained once, with one seed."
-)
 
 
 def appendix_section(data: ReportData) -> Section:
@@ -27,7 +25,7 @@ def appendix_section(data: ReportData) -> Section:
         Subheading("Limits of this trial"),
         Bullets(limits(data)),
     )
-    return Section("Appendix", "appendix", blocks)
+    return Section("Rule, machine and limits", "appendix", blocks, Place.APPENDIX)
 
 
 def limits(data: ReportData) -> tuple[str, ...]:
@@ -37,7 +35,7 @@ def limits(data: ReportData) -> tuple[str, ...]:
         f"It speaks about these {numbers.counted(len(data.cases), 'case')} and others like them. "
         "Questions of another kind can turn out differently.",
         f"It speaks about one model, {place.model}. Another model can rank the arms otherwise.",
-        *([_TRAINED_ONCE] if any(recipe.train_examples for recipe in data.recipes) else []),
+        *data.verdict.cautions,
         f"Seconds and memory were measured on one machine with a load average of {place.load_average:.1f}.",
     ]
     if data.scenario.kind not in _RIGHT_OR_WRONG:
@@ -111,5 +109,7 @@ def _digest(digest: str) -> str:
 
 
 def _digests(data: ReportData) -> Table:
-    rows = tuple(sorted(data.provenance.input_digests.items()))
-    return Table("Input files", (Column("File"), Column("SHA-256")), rows)
+    rows = tuple(sorted(data.provenance.input_digests.items(), key=lambda row: (row[0].count("/"), row[0])))
+    shown = rows[:MOST_FILES]
+    more = f", the first {MOST_FILES} of {len(rows):,}; provenance.json has all" if len(rows) > MOST_FILES else ""
+    return Table(f"Input files{more}", (Column("File"), Column("SHA-256")), shown)

@@ -12,6 +12,7 @@ from harness.publish.blocks import (
     Column,
     Mark,
     Paragraph,
+    Place,
     Section,
     ShownAnswer,
     ShownCase,
@@ -24,6 +25,10 @@ from harness.report.data import ReportData
 from harness.report.names import arm_label, arm_name, metric_title
 from harness.scenario import Case
 
+HIT = "hit_at_k"
+"""Whether the right document was among those retrieved, 0 or 1."""
+RIGHT = 0.5
+"""A graded answer counts as right from here on, where failures are told apart."""
 CLEAR_LEAD = 0.1
 """By how much an arm must be ahead of the next on a graded metric to count as the best on a case."""
 
@@ -36,13 +41,13 @@ ALL_RIGHT, NONE_RIGHT, EQUAL, NO_SCORE = "All right", "None right", "About equal
 def cases_section(data: ReportData) -> Section:
     """How often each outcome came up, and the cases behind it."""
     if not data.arms or not data.cases:
-        return Section("Cases", "cases", (Paragraph("No arm answered, so there are no answers to show."),))
+        return Section("Every case", "cases", (Paragraph("No arm answered, so there are no answers to show."),))
     metric = case_metric(data)
     graded = metric is not None and is_graded(data, metric)
     groups = _grouped(data, metric, graded=graded)
     browser = CaseBrowser(groups, tuple(arm_label(arm) for arm in data.arms), _passages(data))
     blocks: list[Block] = [Paragraph(_rule(data, metric, graded=graded)), _counts(groups, len(data.cases)), browser]
-    return Section("Cases", "cases", tuple(blocks))
+    return Section("Every case", "cases", tuple(blocks), Place.DETAIL)
 
 
 def case_metric(data: ReportData) -> str | None:
@@ -122,7 +127,30 @@ def _shown_answer(data: ReportData, key: tuple[str, str], metric: str | None, *,
         remark=_remark(scored, made),
         trouble=bool((scored and scored.failed) or (made and made.finish in ("length", "error"))),
         passages=tuple(name for name in made.passages if name in data.passages) if made else (),
+        kind=failure_kind(scored, made, value),
     )
+
+
+def failure_kind(scored: CaseScore | None, made: Prediction | None, value: float | None) -> str:
+    """What is wrong with an answer, in a few words; empty where nothing is."""
+    if made is None:
+        return "no answer recorded"
+    if made.error:
+        return "error"
+    if scored is None or value is None or value >= RIGHT:
+        return ""
+    if scored.failed or made.finish == "length":
+        return "nothing to read" if scored.failed else "cut off"
+    return _wrong(scored)
+
+
+def _wrong(scored: CaseScore) -> str:
+    """What is wrong with a whole answer."""
+    if scored.values.get("contains") == 1:
+        return "right thing, wrong form"
+    if HIT not in scored.values:
+        return "wrong"
+    return "document found, answer wrong" if scored.values[HIT] > 0 else "document not found"
 
 
 def _value(scored: CaseScore | None, metric: str | None) -> float | None:

@@ -11,8 +11,9 @@ from harness.report.names import arm_in_sentence, arm_name
 
 HOW = (
     "Each arm is valued from 0 to 1 on each criterion, and the values are weighed as the client weighs the criteria. "
-    "The probability of being best counts both that other cases could have been drawn and that weights are never meant "
-    "to the last digit; the next column knows nothing of the weights. The verdict does not rest on this."
+    "The probability of being best counts both that other cases could have been drawn (for quality, freshness and "
+    "risk; cost and latency are taken as measured) and that weights are never meant to the last digit; the last column "
+    "knows nothing of the weights. The verdict does not rest on this."
 )
 
 
@@ -24,14 +25,14 @@ def criteria_section(data: ReportData) -> Section | None:
     blocks: list[Block] = [
         Paragraph(_weights(standing)),
         Paragraph(HOW, note=True),
-        _table(standing),
+        *_tables(standing),
     ]
     if standing.unmeasured:
         named = joined(standing.unmeasured)
         blocks.append(Paragraph(f"Weighed and not measured in this run, so left out: {named}."))
     if standing.reversals:
         blocks.append(Bullets(tuple(_reversal(one, standing) for one in standing.reversals)))
-    else:
+    elif len(standing.weights) > 1:
         blocks.append(Paragraph("No weight of a single criterion would make another arm the best."))
     return Section("Weighed by what matters to the client", "criteria", tuple(blocks))
 
@@ -44,28 +45,31 @@ def _weights(standing: Standing) -> str:
     return f"Weights: {shown}. Under them {arm_in_sentence(best)} comes first, with a probability of {chance}."
 
 
-def _table(standing: Standing) -> Table:
+def _tables(standing: Standing) -> tuple[Table, Table]:
+    """Which arm comes first, and what each criterion says of each."""
     criteria = tuple(standing.weights)
     values = {(v.arm, v.criterion): f"{v.value:.2f} ({v.measured})" for v in standing.values}
-    columns = (
-        Column("Arm"),
-        Column("Best with probability", number=True),
-        Column("Whatever the weights", number=True),
-        Column("Weighed", number=True),
-        *(Column(name.capitalize(), number=True) for name in criteria),
-    )
     arms = sorted(standing.totals, key=lambda arm: -standing.totals[arm])
-    rows = tuple(
+    chances = tuple(
         (
             arm_name(arm),
+            f"{standing.totals[arm]:.2f}",
             numbers.share(standing.best_probability[arm]),
             numbers.share(standing.best_whatever[arm]),
-            f"{standing.totals[arm]:.2f}",
-            *(values[arm, name] for name in criteria),
         )
         for arm in arms
     )
-    return Table("Values by criterion, 0 to 1, more is better, and what was measured", columns, rows, frozenset({0}))
+    rows = tuple((arm_name(arm), *(values[arm, name] for name in criteria)) for arm in arms)
+    first = (
+        Column("Arm"),
+        *(Column(name, number=True) for name in ("Weighed", "Best with probability", "Whatever the weights")),
+    )
+    second = (Column("Arm"), *(Column(name.capitalize(), number=True) for name in criteria))
+    best = frozenset({0})
+    return (
+        Table("All criteria together, 0 to 1, more is better", first, chances, best),
+        Table("Values by criterion, 0 to 1, more is better, and what was measured", second, rows, best),
+    )
 
 
 def _reversal(one: Reversal, standing: Standing) -> str:

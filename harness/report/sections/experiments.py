@@ -2,38 +2,109 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from harness.publish import numbers
-from harness.publish.blocks import Bar, Block, Bullets, Column, Intervals, Paragraph, Section, Subheading, Table
-from harness.records import Finding, Reading
+from harness.publish.blocks import (
+    Axis,
+    Bar,
+    Block,
+    Bullets,
+    Column,
+    Intervals,
+    Line,
+    Lines,
+    Paragraph,
+    Parts,
+    Picture,
+    Place,
+    Row,
+    Section,
+    Subheading,
+    Table,
+)
+from harness.records import CaseScore, Finding, Reading
 from harness.report.data import ReportData
 from harness.report.names import (
     arm_label,
+    arm_name,
     experiment_question,
     experiment_title,
     is_share,
     measure_title,
     metric_title,
 )
-from harness.report.sections.scores import axis_top
+from harness.report.sections.axes import count_axis, score_axis, score_ticks, score_top, tone
+from harness.report.sections.cases import HIT, RIGHT
+from harness.report.sections.scores import in_words
 from harness.report.sections.verdict import interval_name
 
 OPENING = (
     "These were run beside the comparison and change none of its answers. Intervals look at one value alone; tests "
     "here are not part of the decision rule."
 )
-PICTURED = ("learning_curve", "seeds")
+PICTURED = ("seeds", "facts_change", "retrieval", "form")
 """Experiments whose values are best seen side by side."""
+_EXAMPLES = re.compile(r"([\d,]+) examples?\b")
 LATER = "Asked for after the verdict had been seen: take it as exploratory."
 
 
 def experiments_section(data: ReportData) -> Section | None:
-    """Every experiment of the run; None where there was none."""
+    """Every experiment of the run: question, findings, picture; None where there was none."""
     if not data.findings:
         return None
     blocks: list[Block] = [Paragraph(OPENING)]
     for finding in data.findings:
         blocks += _blocks(data, finding)
-    return Section("Experiments", "experiments", tuple(blocks))
+    return Section("What the experiments add", "experiments", tuple(blocks))
+
+
+def experiment_tables_section(data: ReportData) -> Section | None:
+    """All values of all experiments."""
+    tables = tuple(_table(data, finding) for finding in data.findings if finding.readings)
+    if not tables:
+        return None
+    return Section("The experiments in numbers", "experiment-tables", tables, Place.APPENDIX)
+
+
+def losses_section(data: ReportData) -> Section | None:
+    """Whether wrong answers are misses of retrieval or of generation; None where no right document is known."""
+    rows = [row for row in (_losses(data, arm) for arm in data.real_arms) if row is not None]
+    if not rows:
+        return None
+    names = ("Right", "The document was there, the answer was wrong", "The document was not found")
+    highest = max(sum(row.sizes) for row in rows)
+    said = "; ".join(f"{row.label}: {', '.join(_parts_said(row, names))}" for row in rows)
+    caption = f"Cases whose document is known, by {metric_title(data.verdict.metric)}"
+    picture = Parts(caption, names, tuple(rows), count_axis("Cases", highest), f"{caption}. {said}.")
+    graded = "" if is_share(data.verdict.metric) else f" An answer counts as right from {numbers.points(RIGHT)} on."
+    opening = (
+        "A wrong answer whose document had been found is a miss of generation: a better model, prompt or tuning can "
+        f"mend it. Where the document had not been found, only better retrieval can.{graded}"
+    )
+    return Section("Where answers are lost", "losses", (Paragraph(opening), picture))
+
+
+def _losses(data: ReportData, arm: str) -> Row | None:
+    metric = data.verdict.metric
+    scored = [one for one in data.case_scores if one.arm == arm and HIT in one.values and metric in one.values]
+    if not scored:
+        return None
+    sizes = tuple(float(sum(1 for one in scored if _loss(one, metric) == part)) for part in range(3))
+    texts = tuple(numbers.count(size) if size else "" for size in sizes)
+    return Row(arm_label(arm), sizes, texts, arm == data.verdict.arm)
+
+
+def _loss(one: CaseScore, metric: str) -> int:
+    """0 right, 1 generation, 2 retrieval."""
+    if one.values[metric] >= RIGHT:
+        return 0
+    return 1 if one.values[HIT] > 0 else 2
+
+
+def _parts_said(row: Row, names: Sequence[str]) -> list[str]:
+    return [f"{numbers.count(size)} {name.lower()}" for size, name in zip(row.sizes, names, strict=True)]
 
 
 def _blocks(data: ReportData, finding: Finding) -> list[Block]:
@@ -45,23 +116,83 @@ def _blocks(data: ReportData, finding: Finding) -> list[Block]:
         blocks.append(Bullets(finding.sentences))
     if finding.added_later:
         blocks.append(Paragraph(LATER, note=True))
-    if finding.experiment in PICTURED and finding.readings:
-        blocks.append(_picture(data, finding))
-    if finding.readings:
-        blocks.append(_table(data, finding))
-    return blocks
+    return [*blocks, *_pictures(data, finding)]
 
 
-def _picture(data: ReportData, finding: Finding) -> Intervals:
-    """Every value on the rule's metric with its interval, in the table's order."""
+def _pictures(data: ReportData, finding: Finding) -> list[Picture]:
+    if finding.experiment == "learning_curve":
+        return _curve(data, finding)
+    if finding.experiment in PICTURED:
+        return _side_by_side(data, finding)
+    return []
+
+
+def _curve(data: ReportData, finding: Finding) -> list[Picture]:
+    """A line an arm over the number of training examples, with the scores of arms that learn from none."""
     metric = data.verdict.metric
-    shown = [r for r in finding.readings if r.measure == metric and r.low is not None and r.high is not None]
-    bars = tuple(
-        Bar(f"{arm_label(r.arm)}, {r.condition}", r.value, r.low or 0.0, r.high or 0.0, _written(r)) for r in shown
+    found: dict[str, list[tuple[float, Reading]]] = {}
+    for reading in finding.readings:
+        size = _EXAMPLES.match(reading.condition)
+        if size and reading.measure == metric:
+            found.setdefault(reading.arm, []).append((float(size[1].replace(",", "")), reading))
+    lines = tuple(
+        _line(data, arm, sorted(points, key=lambda p: p[0])) for arm, points in found.items() if len(points) > 1
     )
-    top = axis_top([bar.high for bar in bars])
-    ticks = tuple((top * i / 4, numbers.on_axis(top * i / 4, is_share=is_share(metric))) for i in range(5))
-    return Intervals(f"{experiment_title(finding.experiment)}: {metric_title(metric)}", bars, top, ticks)
+    if not lines:
+        return []
+    sizes = sorted({size for points in found.values() for size, _ in points})
+    rest = [arm for arm in data.real_arms if arm not in found and (arm, metric) in data.score_of]
+    level = tuple((data.score_of[arm, metric].value, arm_name(arm)) for arm in rest)
+    x = Axis("Training examples", tuple((size, numbers.count(size)) for size in sizes), logarithmic=True)
+    highest = [high for line in lines for _, high in line.spread] + [value for value, _ in level]
+    caption = f"{metric_title(metric)} by the number of training examples, with {interval_name(data)}"
+    said = "; ".join(
+        f"{arm_name(arm)} "
+        + ", ".join(f"{_written(r)} with {numbers.count(size)}" for size, r in sorted(points, key=_size))
+        for arm, points in found.items()
+    )
+    said += "".join(f"; {name} {numbers.score(value, is_share=is_share(metric))} as run" for value, name in level)
+    return [Lines(caption, x, score_axis(highest, metric), lines, f"{caption}: {said}.", level=level)]
+
+
+def _size(point: tuple[float, Reading]) -> float:
+    return point[0]
+
+
+def _line(data: ReportData, arm: str, points: Sequence[tuple[float, Reading]]) -> Line:
+    values = tuple((size, reading.value) for size, reading in points)
+    bounds = [(r.low, r.high) for _, r in points]
+    spread = tuple((low, high) for low, high in bounds if low is not None and high is not None)
+    return Line(
+        arm_name(arm),
+        values,
+        spread if len(spread) == len(values) else (),
+        tone=tone(arm, data.real_arms),
+        marked=arm == data.verdict.arm,
+    )
+
+
+def _side_by_side(data: ReportData, finding: Finding) -> list[Picture]:
+    """Every value on the rule's metric with its interval, arm by arm."""
+    metric = data.verdict.metric
+    found = [r for r in finding.readings if r.measure == metric and r.low is not None and r.high is not None]
+    shown = sorted(found, key=lambda r: data.arms.index(r.arm) if r.arm in data.arms else len(data.arms))
+    bars = tuple(
+        Bar(
+            f"{arm_label(r.arm)}, {r.condition}",
+            r.value,
+            r.low or 0.0,
+            r.high or 0.0,
+            _written(r),
+            r.arm == data.verdict.arm,
+        )
+        for r in shown
+    )
+    if not bars:
+        return []
+    top = score_top([bar.high for bar in bars])
+    caption = f"{experiment_title(finding.experiment)}: {metric_title(metric)}, with {interval_name(data)}"
+    return [Intervals(caption, bars, top, score_ticks(top, metric), alt=in_words(caption, bars))]
 
 
 def _table(data: ReportData, finding: Finding) -> Table:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from harness.metrics.form import IN_FORM
 from harness.publish import numbers
-from harness.publish.blocks import Block, Column, Paragraph, Section, Table
+from harness.publish.blocks import Bar, Block, Column, Intervals, Paragraph, Place, Section, Table
 from harness.publish.text import joined
 from harness.records import Comparison
 from harness.report.data import ReportData
 from harness.report.names import arm_in_sentence, arm_name, metric_title
+from harness.report.sections.axes import score_ticks, score_top
+from harness.report.sections.scores import in_words, written
 from harness.report.sections.verdict import interval_name
 
 
@@ -16,8 +18,8 @@ def pairs_section(data: ReportData) -> Section:
     """Every comparison of the run with all that a sceptic asks for."""
     title = "Pair by pair"
     if not data.verdict.comparisons:
-        return Section(title, "pairs", (Paragraph("No two arms could be compared."),))
-    return Section(title, "pairs", (Paragraph(_how_to_read(data)), _table(data)))
+        return Section(title, "pairs", (Paragraph("No two arms could be compared."),), Place.APPENDIX)
+    return Section(title, "pairs", (Paragraph(_how_to_read(data)), _table(data)), Place.APPENDIX)
 
 
 def reading(comparison: Comparison, *, alpha: float, margin: float) -> str:
@@ -39,7 +41,8 @@ def form_section(data: ReportData) -> Section | None:
     """On which axis the best arm leads, facts or form; None where there is no form that could be told."""
     if len({pair.metric for pair in data.verdict.axes}) < 2:
         return None
-    blocks: list[Block] = [Paragraph(axis_sentence(data)), _axes_table(data), Paragraph(_FORM_NOTE, note=True)]
+    blocks: list[Block] = [Paragraph(axis_sentence(data)), *_axes_picture(data), _axes_table(data)]
+    blocks.append(Paragraph(_FORM_NOTE, note=True))
     return Section("Facts or form", "form-or-facts", tuple(blocks))
 
 
@@ -71,6 +74,22 @@ def axis_sentence(data: ReportData) -> str:
 
 def _axis(pair: Comparison) -> str:
     return "form" if pair.metric == IN_FORM else "facts"
+
+
+def _axes_picture(data: ReportData) -> list[Intervals]:
+    """Every arm's score in facts and in form, one above the other; none where either was not scored for all."""
+    facts = next(pair.metric for pair in data.verdict.axes if pair.metric != IN_FORM)
+    bars = tuple(
+        Bar(f"{arm_name(arm)}, {axis}", one.value, one.low, one.high, written(one), arm == data.verdict.arm)
+        for arm in data.real_arms
+        for axis, metric in (("facts", facts), ("form", IN_FORM))
+        if (one := data.score_of.get((arm, metric))) and numbers.is_measured(one.value, one.low, one.high)
+    )
+    if not bars:
+        return []
+    caption = f"Facts ({metric_title(facts)}) and form ({metric_title(IN_FORM)}) apart, with {interval_name(data)}"
+    top = score_top([bar.high for bar in bars])
+    return [Intervals(caption, bars, top, score_ticks(top, IN_FORM), alt=in_words(caption, bars))]
 
 
 def _axes_table(data: ReportData) -> Table:

@@ -5,29 +5,43 @@ from __future__ import annotations
 from collections import Counter
 
 from harness.publish import numbers
-from harness.publish.blocks import Bar, Block, Bullets, Column, Intervals, Paragraph, Section, Table
+from harness.publish.blocks import Bar, Block, Bullets, Column, Intervals, Paragraph, Place, Section, Table
 from harness.records import ArmScore, VerdictKind
 from harness.report.data import ReportData
 from harness.report.names import arm_in_sentence, arm_label, is_share, metric_explanation, metric_title
+from harness.report.sections.axes import score_ticks, score_top
 from harness.report.sections.verdict import interval_name
 
-_TOPS = (0.2, 0.4, 0.6, 0.8, 1.0)
 _ABSENT = "–"
 
 
 def scores_section(data: ReportData) -> Section:
-    """Picture and table on the rule's metric, then all other metrics."""
+    """The verdict in full, picture and table on the rule's metric."""
     if not data.metrics:
         nothing = Paragraph("No arm was scored. Section “What was left out” says why.")
-        return Section("Scores", "scores", (nothing,))
-    blocks: list[Block] = [_how_to_read(data), picture(data), main_table(data)]
-    if len(data.metrics) > 1:
-        note = _first_seed_note(data)
-        blocks += [_other_table(data), *((note,) if note else ()), _meanings(data.metrics)]
+        return Section("Results", "scores", (nothing,))
+    said = data.verdict.sentences[1:]
+    blocks: list[Block] = [*([Bullets(said)] if said else []), picture(data), main_table(data), _how_to_read(data)]
+    return Section("Results", "scores", tuple(blocks))
+
+
+def metrics_section(data: ReportData) -> Section | None:
+    """All metrics that do not decide, and what the rule would say by them."""
+    if len(data.metrics) < 2:
+        return None
+    note = _first_seed_note(data)
+    blocks: list[Block] = [_other_table(data), *((note,) if note else ()), _meanings(data.metrics)]
     if data.verdict.under_other_metrics:
         blocks.append(Paragraph(_under_others(data)))
-    return Section("Scores", "scores", tuple(blocks))
+    if data.verdict.stopped:
+        blocks.append(Paragraph(_NOT_ASKED))
+    return Section("Other metrics", "metrics", tuple(blocks), Place.APPENDIX)
 
+
+_NOT_ASKED = (
+    "What the same rule would say on other metrics is left open: arms were stopped early by the rule's own metric, and "
+    "on another they might have done better."
+)
 
 _SAID = {
     VerdictKind.WINNER: "{arm} would win",
@@ -70,11 +84,17 @@ def picture(data: ReportData) -> Intervals:
     found = [data.score_of[arm, metric] for arm in data.arms if (arm, metric) in data.score_of]
     bars = tuple(_bar(score, data) for score in found if numbers.is_measured(score.value, score.low, score.high))
     target = data.rule.target
-    top = axis_top([bar.high for bar in bars] + [target or 0.0])
-    ticks = tuple((top * i / 4, numbers.on_axis(top * i / 4, is_share=is_share(metric))) for i in range(5))
+    top = score_top([bar.high for bar in bars] + [target or 0.0])
+    ticks = score_ticks(top, metric)
     caption = f"{metric_title(metric)} with {interval_name(data)}"
     words = f"Target: {numbers.score(target, is_share=is_share(metric))}" if target is not None else ""
-    return Intervals(caption, bars, top, ticks, target, words)
+    return Intervals(caption, bars, top, ticks, target, words, in_words(caption, bars, words))
+
+
+def in_words(caption: str, bars: tuple[Bar, ...], *more: str) -> str:
+    """A picture of intervals for those who cannot see it."""
+    values = "; ".join(f"{bar.label} {bar.text}" for bar in bars)
+    return ". ".join(part for part in (caption, values, *more) if part) + "."
 
 
 def recommended_rows(data: ReportData, arms: tuple[str, ...]) -> frozenset[int]:
@@ -101,10 +121,11 @@ def _main_row(data: ReportData, arm: str, cut: int) -> tuple[str, ...]:
     score = data.score_of.get((arm, data.verdict.metric))
     if score is None:
         return (row_name(data, arm), numbers.NOT_MEASURED, _ABSENT, _ABSENT, numbers.count(cut))
-    return (row_name(data, arm), _written(score), *map(numbers.count, (score.n, score.failed, cut)))
+    return (row_name(data, arm), written(score), *map(numbers.count, (score.n, score.failed, cut)))
 
 
-def _written(score: ArmScore | None) -> str:
+def written(score: ArmScore | None) -> str:
+    """A score with its interval."""
     if score is None:
         return _ABSENT
     return numbers.score_interval(score.value, score.low, score.high, is_share=is_share(score.metric))
@@ -112,19 +133,14 @@ def _written(score: ArmScore | None) -> str:
 
 def _bar(score: ArmScore, data: ReportData) -> Bar:
     marked = score.arm == data.verdict.arm
-    return Bar(row_name(data, score.arm), score.value, score.low, score.high, _written(score), marked)
-
-
-def axis_top(values: list[float]) -> float:
-    """The end of an axis from 0 that has room for all of these."""
-    return next((top for top in _TOPS if top >= max(values)), 1.0)
+    return Bar(row_name(data, score.arm), score.value, score.low, score.high, written(score), marked)
 
 
 def _other_table(data: ReportData) -> Table:
     others = data.metrics[1:] if data.metrics[0] == data.verdict.metric else data.metrics
     columns = (Column("Arm"), *(Column(metric_title(metric), number=True) for metric in others))
     rows = tuple(
-        (row_name(data, arm), *(_written(data.score_of.get((arm, metric))) for metric in others)) for arm in data.arms
+        (row_name(data, arm), *(written(data.score_of.get((arm, metric))) for metric in others)) for arm in data.arms
     )
     return Table("Other metrics, which do not decide", columns, rows, recommended_rows(data, data.arms))
 

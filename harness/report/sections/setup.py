@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.publish import numbers
-from harness.publish.blocks import Block, Bullets, Column, Fact, Facts, Paragraph, Section, Subheading, Table
+from harness.publish.blocks import Block, Bullets, Column, Fact, Facts, Paragraph, Place, Section, Subheading, Table
 from harness.records import CONTROL, Choice, Recipe, Trial
 from harness.report.data import ReportData, ladder_place
 from harness.report.names import arm_label, arm_name, is_share, metric_title
@@ -20,13 +20,13 @@ def setup_section(data: ReportData) -> Section:
     instruction = Facts((Fact("Instruction", data.scenario.instruction),))
     arms = sorted((recipe for recipe in data.recipes if recipe.arm != CONTROL), key=lambda r: ladder_place(r.arm))
     blocks = [block for recipe in arms for block in _arm_blocks(recipe)]
-    return Section("How each arm was set up", "setup", (opening, instruction, *blocks))
+    return Section("How each arm was set up", "setup", (opening, instruction, *blocks), Place.APPENDIX)
 
 
 def left_out_section(data: ReportData) -> Section:
     """Arms that did not take part, leaks removed, settings inferred, warnings."""
     blocks = [*_left_out(data), *_removed(data), *_inferred(data), *_warnings(data)]
-    return Section("What was left out, removed or assumed", "left-out", tuple(blocks))
+    return Section("What was left out, removed or assumed", "left-out", tuple(blocks), Place.APPENDIX)
 
 
 def _chosen_on(dev_examples: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.publish import numbers
-from harness.publish.blocks import Block, Bullets, Fact, Facts, Paragraph, Section, Subheading
+from harness.publish.blocks import Fact
 from harness.publish.text import joined
 from harness.records import AdviceRelation, Verdict, VerdictKind
 from harness.report.data import ReportData
@@ -43,7 +43,7 @@ def key_facts(data: ReportData) -> tuple[Fact, ...]:
     arm = data.shown_arm
     if arm is None:
         return (recommended,)
-    return (recommended, _score_fact(data, arm), _seconds_fact(data, arm), _tokens_fact(data, arm))
+    return (recommended, score_fact(data, arm), _seconds_fact(data, arm), _tokens_fact(data, arm))
 
 
 def settling(data: ReportData) -> str | None:
@@ -65,17 +65,6 @@ def advice_sentence(relation: AdviceRelation) -> str | None:
     return f"The advice was {advised}. {_RELATIONS.get(relation.relation, '')}".strip()
 
 
-def verdict_section(data: ReportData) -> Section:
-    """The section that the report opens with; its title is the headline."""
-    words = [Paragraph(sentence) for sentence in data.verdict.sentences]
-    further = [exploratory_note(data.verdict), settling(data), QUICK_NOTE if data.scenario.quick else None]
-    blocks: list[Block] = [*words, Facts(key_facts(data), key=True)]
-    blocks += [Paragraph(sentence) for sentence in further if sentence]
-    if data.verdict.notes:
-        blocks += [Subheading("What the experiments add"), Bullets(data.verdict.notes)]
-    return Section(headline(data.verdict), "verdict", tuple(blocks))
-
-
 def exploratory_note(verdict: Verdict) -> str | None:
     """That the verdict is no confirmation, and why; None where nothing was changed after the first look."""
     if not verdict.exploratory:
@@ -92,7 +81,8 @@ def _tied(data: ReportData) -> str:
     return f"not told apart from {joined(others)}" if data.verdict.arm and others else ""
 
 
-def _score_fact(data: ReportData, arm: str) -> Fact:
+def score_fact(data: ReportData, arm: str) -> Fact:
+    """The arm's mean on the rule's metric, with its interval."""
     metric = data.verdict.metric
     label = f"{metric_title(metric)} of {arm_in_sentence(arm)}"
     score = data.score_of.get((arm, metric))

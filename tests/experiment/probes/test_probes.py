@@ -1,13 +1,18 @@
 """Experiments on fakes: what is answered, what is kept, what is said."""
 
 import pytest
-from fakes import FakeEngine, FakeModel, FakeWatcher, fake_run, tiny_scenario, write_scenario_files
+from fakes import FakeEngine, FakeModel, FakeWatcher, fake_run, tiny_bench, tiny_scenario, write_scenario_files
 
 from harness import api
+from harness.experiment.options import RunOptions
+from harness.experiment.probes.base import Ground
+from harness.experiment.probes.read import Evidence
 from harness.experiment.probes.registry import PROBES, probe
-from harness.records import Finding
+from harness.records import Finding, Recipe
 from harness.scenario import EXPERIMENTS
 from harness.scenario_file.read import Overrides
+from harness.stats.paired import Interval
+from harness.store import RunFolder
 
 
 def readings(finding, measure):
@@ -154,6 +159,45 @@ def test_an_arm_that_answers_other_words_otherwise_is_seen_to(found):
     assert shares["rag", "same answer, other spacing"] == 1.0
 
 
+def test_a_strict_answer_is_contradicted_also_where_no_answer_stayed_the_same(whole, tmp_path, monkeypatch):
+    with (whole / "scenario.toml").open("a") as stream:
+        stream.write('[advice]\ndate = "2026-11-25"\napproach = "rag"\nhypothesis = "It wins."\n')
+        stream.write('[advice.answers]\nconsistency = "strict"\n')
+    fake_run(whole, tmp_path / "run", overrides=Overrides(experiments=("consistency",), seeds=1), remember=False)
+    monkeypatch.setattr(Evidence, "mean", lambda self, values, *, right_or_wrong: Interval(0.0, 0.0, 0.0))
+    done = probe("consistency").finding(Evidence(RunFolder(tmp_path / "run"), "consistency"))
+    assert [(one.key, one.said) for one in done.contradicted] == [("consistency", "strict")]
+
+
+def test_an_arm_is_given_as_many_right_passages_as_it_retrieves(tmp_path):
+    bench = tiny_bench(folder=tmp_path)
+    recipe = Recipe("rag", k=bench.retrieval.count() + 2, source="documents")
+    ground = Ground(RunFolder(tmp_path), bench, FakeEngine(), {"rag": recipe}, RunOptions(), FakeWatcher())
+    oracle = next(v for v in probe("retrieval").variants(ground) if v.condition == "oracle passages")
+    asked = oracle.how.requests(recipe, oracle.cases, bench=bench)
+    assert {len(request.passages) for request in asked} == {recipe.k}
+
+
+def test_only_answers_can_decline(found):
+    """Ten questions: one answer declines, one is empty, one ends in an error."""
+    model = FakeModel(canned={"Landia1?": "I do not know.", "Landia2?": ""}, fails_on=("Landia3?",))
+    done = found("harm", engine=FakeEngine(model))["harm"]
+    [declined] = [r for r in done.readings if r.measure == "declined" and r.arm == "rag"]
+    assert (declined.value, declined.n, declined.failed) == (1 / 8, 8, 2)
+    said = next(s for s in done.sentences if s.startswith("RAG, asked"))
+    assert said == (
+        "RAG, asked 10 questions that no passage answers, declines in 13 % (2 to 47 %) of 8 answers, as far as English "
+        "phrases such as “I do not know” and “not mentioned” show; the other answers hold no such phrase. Not counted "
+        "among the answers: 1 empty and 1 ended in an error."
+    )
+
+
+def test_an_arm_that_answers_nothing_declines_nothing(found):
+    done = found("harm", engine=FakeEngine(FakeModel(fails_on=("capital of Landia",))))["harm"]
+    assert not [r for r in done.readings if r.measure == "declined"]
+    assert any("questions that no passage answers, answered none. Not counted" in s for s in done.sentences)
+
+
 def test_documents_in_the_weights_are_set_against_the_index(found):
     done = found("documents_in_weights")["documents_in_weights"]
     assert {r.arm for r in done.readings} == {"lora_documents", "rag", "rag_lora", "lora"}
@@ -271,6 +315,36 @@ def test_criteria_weigh_the_arms_and_say_what_was_not_measured(whole, tmp_path):
     assert sum(standing.best_probability.values()) == pytest.approx(1)
     api.report(tmp_path / "run")
     assert "Weighed and not measured in this run, so left out: freshness." in (tmp_path / "run/report.md").read_text()
+
+
+def test_questions_that_stand_in_the_training_examples_are_asked_of_no_arm(whole, found):
+    """Trained on "e0" as it was, an arm would be asked for "e0" as it is now."""
+    with (whole / "after" / "eval.jsonl").open("a") as stream:
+        stream.write('{"id": "x1", "input": "WHAT is the capital of Landia20?", "output": "NewCity20"}\n')
+        stream.write('{"id": "x2", "input": "What is capital of Landia21?", "output": "NewCity21"}\n')
+    done = found("facts_change")["facts_change"]
+    assert {r.n for r in done.readings if r.unit != "seconds"} == {5}
+    assert (
+        "2 of 7 questions of after/eval.jsonl stand in the training examples, exactly or nearly, so they are asked of "
+        "no arm."
+    ) in done.sentences
+
+
+def test_where_every_changed_question_stands_in_the_training_examples_nothing_can_be_asked(whole, found):
+    (whole / "after" / "eval.jsonl").write_text(
+        '{"id": "x1", "input": "What is the capital of Landia20?", "output": "NewCity20"}\n'
+    )
+    done = found("facts_change")["facts_change"]
+    assert done.could_not == "every question of after/eval.jsonl stands in the training examples, exactly or nearly"
+
+
+def test_pairs_of_a_question_that_is_not_asked_may_be_trained_on(whole, found):
+    row = '{"id": "x1", "input": "What is the capital of Landia20?", "output": "NewCity20"}\n'
+    with (whole / "after" / "eval.jsonl").open("a") as stream:
+        stream.write(row)
+    (whole / "after" / "train.jsonl").write_text(row)
+    done = found("facts_change")["facts_change"]
+    assert any(r.condition == "trained anew" for r in done.readings)
 
 
 def test_a_judge_that_says_nothing_readable_leaves_a_report_all_the_same(found):

@@ -1,0 +1,72 @@
+"""Data readiness: what there was, whether it was enough, and what to do about it, as the trial found it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.publish import numbers
+from harness.publish.blocks import Column, Section, Table
+from harness.records import CaseScore, VerdictKind
+from harness.report.data import ReportData
+from harness.report.sections.cases import HIT
+
+_COLUMNS = (Column("Item"), Column("There is"), Column("What the trial found"), Column("To do"))
+_NOTHING = "nothing"
+
+
+def readiness_section(data: ReportData) -> Section:
+    """A row for eval cases, training examples, documents, repeated rows and warnings."""
+    rows = (_cases(data), _training(data), *_documents(data), _repeated(data), *_warnings(data))
+    return Section("Data readiness", "readiness", (Table("What the trial had to work with", _COLUMNS, rows),))
+
+
+def _cases(data: ReportData) -> tuple[str, ...]:
+    have = numbers.counted(len(data.cases), "case")
+    needed = data.verdict.cases_needed
+    if data.verdict.kind in (VerdictKind.WINNER, VerdictKind.TIE):
+        return ("Eval cases", have, "enough to settle this question", "keep them as the test of every change")
+    if needed is None:
+        return ("Eval cases", have, "the question is not settled", "read them before adding more")
+    more = max(1, needed - len(data.cases))
+    found = f"too few: about {numbers.count(needed)} in all would settle the question"
+    return ("Eval cases", have, found, f"collect about {numbers.count(more)} more")
+
+
+def _training(data: ReportData) -> tuple[str, ...]:
+    have = numbers.counted(data.scenario.train_examples, "example")
+    curve = data.finding_of.get("learning_curve")
+    found = curve.bearing[0] if curve and curve.bearing else "not known whether more would help"
+    todo = _NOTHING if curve and curve.bearing else "run the experiment learning_curve"
+    return ("Training examples", have, found, todo)
+
+
+def _documents(data: ReportData) -> Iterator[tuple[str, ...]]:
+    if not data.scenario.documents:
+        return
+    have = numbers.counted(data.scenario.documents, "document")
+    arm = next((arm for arm in data.real_arms if any(HIT in one.values for one in _of(data, arm))), None)
+    if arm is None:
+        yield ("Documents", have, "not known which document answers which case", "name it in each case (context_id)")
+        return
+    known = [one.values[HIT] > 0 for one in _of(data, arm) if HIT in one.values]
+    found = f"the right one was found for {numbers.count(sum(known))} of {numbers.counted(len(known), 'case')}"
+    todo = _NOTHING if all(known) else "read the cases whose document was not found"
+    yield ("Documents", have, found, todo)
+
+
+def _of(data: ReportData, arm: str) -> list[CaseScore]:
+    return [one for one in data.case_scores if one.arm == arm]
+
+
+def _repeated(data: ReportData) -> tuple[str, ...]:
+    removed = len(data.scenario.removed)
+    if not removed:
+        return ("Repeated rows", "none", "no training example repeats a case", _NOTHING)
+    have = numbers.counted(removed, "training example")
+    return ("Repeated rows", have, "stood in the eval set too and did not take part", "take them out for good")
+
+
+def _warnings(data: ReportData) -> Iterator[tuple[str, ...]]:
+    if data.scenario.warnings:
+        have = numbers.counted(len(data.scenario.warnings), "warning")
+        yield ("Warnings", have, "the appendix lists them", "mend what they name before the next trial")

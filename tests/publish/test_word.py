@@ -1,0 +1,178 @@
+"""The Word document: native structure, every text, house templates."""
+
+import io
+import re
+import zipfile
+
+import docx
+import pytest
+import samples
+from docx.oxml.ns import qn
+from docx.shared import Pt
+
+from harness.errors import UserError
+from harness.publish.blocks import Column, Paragraph, Place, Report, Section, Table
+from harness.publish.brand import PLAIN, Brand, Logo
+from harness.publish.text import shown
+from harness.publish.word import to_docx
+
+BRAND = Brand(
+    client="Harbour <Trust>", firm="Keel & Sons", contact=("Ada", "ada@example.org"), confidentiality="Secret"
+)
+SVG = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 120 40"><rect width="120" height="40" fill="#7a1f5c"/></svg>'
+)
+
+
+def opened(content):
+    return docx.Document(io.BytesIO(content))
+
+
+def text_of(document):
+    return " ".join("".join(t.text or "" for t in p.iter(qn("w:t"))) for p in document.element.body.iter(qn("w:p")))
+
+
+def words(text):
+    return re.sub(r"\s+", " ", text.replace("\u00a0", " ")).strip()
+
+
+def strings_in(report):
+    for section in (report.summary, *report.sections):
+        yield section.title
+        for block in section.blocks:
+            if isinstance(block, Paragraph):
+                yield block.text
+            if isinstance(block, Table):
+                yield from (block.caption, *(column.title for column in block.columns))
+                yield from (cell for row in block.rows for cell in row)
+            if hasattr(block, "items"):
+                yield from block.items
+            if hasattr(block, "facts"):
+                yield from (part for fact in block.facts for part in (fact.label, fact.value, fact.remark))
+            if hasattr(block, "alt"):
+                yield block.caption
+
+
+@pytest.mark.parametrize("text", ["", " " + samples.NASTY])
+def test_every_text_of_the_report_is_in_the_document_as_text(text):
+    report = samples.every_block(text)
+    there = words(text_of(opened(to_docx(report, BRAND))))
+    assert [one for one in strings_in(report) if words(shown(one)) not in there] == []
+
+
+def test_headings_lists_tables_and_pictures_are_native():
+    document = opened(to_docx(samples.every_block(), PLAIN))
+    styles = [p.style.name for p in document.paragraphs]
+    assert styles.count("Heading 1") == 5
+    assert "Heading 2" in styles
+    assert styles.count("List Bullet") == 2
+    assert styles.count("Caption") == 7
+    described = [one.get("descr") for one in document.element.body.iter(qn("wp:docPr"))]
+    assert "Three lines." in described
+    assert all(described)
+    heads = [
+        row
+        for row in document.element.body.iter(qn("w:tr"))
+        if row.find(f"{qn('w:trPr')}/{qn('w:tblHeader')}") is not None
+    ]
+    assert len(heads) == 2
+    assert all(
+        row.find(f"{qn('w:trPr')}/{qn('w:cantSplit')}") is not None for row in document.element.body.iter(qn("w:tr"))
+    )
+
+
+def test_contents_are_a_field_that_is_filled_already():
+    body = opened(to_docx(samples.every_block(), PLAIN)).element.body
+    assert any("TOC" in (code.text or "") for code in body.iter(qn("w:instrText")))
+    assert text_of(opened(to_docx(samples.every_block(), PLAIN))).count("Appendix A  Appendix") == 2
+
+
+def test_the_foot_has_the_confidentiality_line_the_client_and_the_page():
+    section = opened(to_docx(samples.every_block(), BRAND)).sections[0]
+    for footer in (section.footer, section.first_page_footer):
+        assert "Secret  ·  Harbour <Trust>" in footer.paragraphs[0].text
+        assert [c.text for c in footer._element.iter(qn("w:instrText"))] == ["PAGE", "NUMPAGES"]
+
+
+def test_the_same_report_gives_the_same_bytes_and_says_whose_it_is():
+    first = to_docx(samples.every_block(), BRAND)
+    assert first == to_docx(samples.every_block(), BRAND)
+    assert opened(first).core_properties.author == "Keel & Sons"
+
+
+def test_text_from_right_to_left_runs_that_way():
+    summary = Section("Title", "verdict", (Paragraph("מה השאלה?"),))
+    document = opened(to_docx(Report("T", "", summary, ()), PLAIN))
+    [paragraph] = [p for p in document.paragraphs if p.text == "מה השאלה?"]
+    assert paragraph._p.pPr.find(qn("w:bidi")) is not None
+
+
+def test_an_svg_logo_becomes_a_picture_that_office_shows():
+    content = to_docx(samples.every_block(), Brand(firm="Keel", logo=Logo(SVG, "svg", 120, 40)))
+    described = [one.get("descr") for one in opened(content).element.body.iter(qn("wp:docPr"))]
+    assert described[0] == "Logo of Keel"
+
+
+def house(*texts, font="Georgia"):
+    document = docx.Document()
+    document.styles["Normal"].font.name = font
+    document.styles["Heading 1"].font.size = Pt(31)
+    document.sections[0].header.paragraphs[0].text = "House of {{firm}}"
+    for text in texts:
+        document.add_paragraph(text)
+    buffer = io.BytesIO()
+    document.save(buffer)
+    return buffer.getvalue()
+
+
+def test_a_house_template_gives_fonts_header_and_cover_and_the_report_takes_its_place():
+    template = house("Cover for {{client}}", "{{report}}", "Back page")
+    document = opened(to_docx(samples.every_block(), BRAND, template=template))
+    texts = [p.text for p in document.paragraphs]
+    assert texts[0] == "Cover for Harbour <Trust>"
+    assert texts[-1] == "Back page"
+    assert "{{report}}" not in texts
+    assert document.styles["Normal"].font.name == "Georgia"
+    assert document.styles["Heading 1"].font.size == Pt(31)
+    assert document.sections[0].header.paragraphs[0].text == "House of Keel & Sons"
+
+
+def test_a_template_without_a_place_for_the_report_is_emptied():
+    texts = [p.text for p in opened(to_docx(samples.every_block(), PLAIN, template=house("Old text"))).paragraphs]
+    assert "Old text" not in texts
+    assert "RAG + LoRA wins" in texts
+
+
+def bomb():
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("[Content_Types].xml", "")
+        packed.writestr("word/document.xml", b"0" * (201 * 2**20))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        (b"", "is no .docx file that can be opened"),
+        (b"PK\x03\x04 nonsense", "is no .docx file that can be opened"),
+        (b"%PDF-1.4", "is no .docx file that can be opened"),
+        (bomb(), "unpacks to more than 200 MB"),
+    ],
+)
+def test_a_template_that_is_none_is_refused_with_a_sentence(template, said):
+    with pytest.raises(UserError, match=said):
+        to_docx(samples.every_block(), PLAIN, template=template)
+
+
+def test_a_wide_table_keeps_all_columns_and_gets_smaller_type():
+    table = Table(
+        "Wide", tuple(Column(f"c{i}", number=True) for i in range(14)), tuple(("1",) * 14 for _ in range(300))
+    )
+    section = Section("Wide", "wide", (table,), Place.APPENDIX)
+    document = opened(to_docx(Report("T", "", Section("S", "verdict", ()), (section,)), PLAIN))
+    assert len(document.tables[0].columns) == 14
+    sizes = {
+        one.get(qn("w:val")) for one in document.tables[0]._tbl.iter(qn("w:sz")) if one.getparent().tag == qn("w:rPr")
+    }
+    assert sizes == {"12"}

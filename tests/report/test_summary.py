@@ -1,0 +1,156 @@
+"""The first page, by what the trial came to."""
+
+from dataclasses import replace
+
+import builders
+import pytest
+
+from harness.publish.blocks import Bullets, Facts, Paragraph
+from harness.publish.client_file import TokenPrices
+from harness.records import Finding, OtherVerdict, Reading, Reversal, Standing, VerdictKind
+from harness.report.content import build_report
+from harness.report.sections.examples import examples_section
+from harness.report.sections.runs import changes, runs_section
+from harness.report.sections.summary import (
+    closest_rival,
+    cost_fact,
+    next_step,
+    reasons_to_change,
+    summary_section,
+    update_fact,
+)
+from harness.report.sections.volume import volume_section
+
+
+def blocks(section, kind):
+    return [block for block in section.blocks if isinstance(block, kind)]
+
+
+@pytest.mark.parametrize("build", builders.ALL_KINDS)
+def test_the_first_page_has_its_question_one_lead_three_numbers_and_a_next_step(build):
+    section = summary_section(build())
+    paragraphs = blocks(section, Paragraph)
+    assert paragraphs[0].text.startswith("The question: for “branches”, ")
+    assert [p.text for p in paragraphs if p.lead] == [build().verdict.sentences[0]]
+    [facts] = blocks(section, Facts)
+    assert len(facts.facts) == (3 if build is not builders.could_not_compare else 1)
+    assert paragraphs[-1].text == next_step(build())
+    assert blocks(section, Bullets)[0].items[-1].startswith("Another model: ")
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (builders.winner, "Build RAG + LoRA as it was set up here"),
+        (builders.tie, "Start with the prompt, the cheapest of the arms that do the job equally well"),
+        (builders.none_useful, "Build none of these yet."),
+        (builders.not_enough_cases, "Run the trial again without --quick"),
+        (builders.failed_arm, "Build RAG as it was set up here"),
+        (builders.could_not_compare, "Mend what stopped the arms"),
+    ],
+)
+def test_the_next_step_follows_from_the_verdict(build, words):
+    assert next_step(build()).startswith(words)
+
+
+def test_too_few_cases_ask_for_those_that_are_missing_and_call_the_choice_provisional():
+    data = builders.not_enough_cases()
+    data = replace(data, scenario=replace(data.scenario, quick=False))
+    assert next_step(data).startswith("Collect about 228 more cases")
+    assert "call it provisional" in next_step(data)
+
+
+def test_an_exploratory_verdict_is_to_be_confirmed_first():
+    data = builders.winner()
+    data = replace(data, verdict=replace(data.verdict, exploratory=("margin",)))
+    assert next_step(data).startswith("Confirm the verdict on cases that nobody has seen answers to")
+
+
+def test_the_strongest_rival_is_named_with_the_lead_over_it():
+    assert reasons_to_change(builders.winner())[0] == (
+        "New cases on which RAG + LoRA is not ahead of RAG by the 5 points that count; in this trial it was +20 points "
+        "(5 to 34)."
+    )
+
+
+def test_the_rival_is_always_the_second_of_the_pair():
+    data = builders.winner()
+    [pair] = [one for one in data.verdict.comparisons if {one.first, one.second} == {"rag_lora", "rag"}]
+    turned = replace(pair, first="rag", second="rag_lora", difference=-pair.difference, low=-pair.high, high=-pair.low)
+    rest = tuple(one for one in data.verdict.comparisons if one is not pair)
+    data = replace(data, verdict=replace(data.verdict, comparisons=(turned, *rest)))
+    assert closest_rival(data).difference == pytest.approx(pair.difference)
+
+
+def test_metrics_and_weights_that_would_change_the_choice_are_named():
+    data = builders.winner()
+    standing = Standing({"quality": 3.0, "cost": 1.0}, (), {}, {}, {}, (Reversal("cost", 0.4, "prompt"),))
+    verdict = replace(
+        data.verdict,
+        under_other_metrics=(OtherVerdict("contains", VerdictKind.WINNER, "rag"),),
+        standing=standing,
+    )
+    said = " ".join(reasons_to_change(replace(data, verdict=verdict)))
+    assert "the same rule recommends another arm by Contains the answer (RAG)" in said
+    assert "More weight on cost: at 40 % instead of 25 % the prompt comes first" in said
+
+
+def test_without_prices_a_thousand_requests_are_tokens_and_with_them_money():
+    data = builders.winner()
+    assert cost_fact(data, "rag_lora").value == "619,650 tokens"
+    assert "no prices were given" in cost_fact(data, "rag_lora").remark
+    paid = replace(data, prices=TokenPrices("EUR", 1.0, 10.0))
+    fact = cost_fact(paid, "rag_lora")
+    assert fact.value == "€0.69"  # (612.25 x 1 + 7.4 x 10) / 1e6 x 1000
+    assert fact.remark.endswith("at the client's own prices")
+
+
+def test_the_time_to_update_is_the_fastest_that_was_measured():
+    readings = (
+        Reading("rag_lora", "trained anew", "time to update", 168.0, unit="seconds"),
+        Reading("rag_lora", "index made anew", "time to update", 1.1, unit="seconds"),
+    )
+    data = replace(builders.winner(), findings=(Finding("facts_change", (), readings),))
+    fact = update_fact(data, "rag_lora")
+    assert (fact.value, fact.remark) == ("1.1 s", "index made anew; measured on changed documents")
+
+
+@pytest.mark.parametrize(
+    ("arm", "value"),
+    [("rag_lora", "3 min 20 s"), ("prompt", "an edit"), ("rag", "not measured"), ("x", "not measured")],
+)
+def test_without_that_experiment_the_time_to_update_is_what_is_known(arm, value):
+    assert update_fact(builders.winner(), arm).value == value
+
+
+def test_without_prices_there_is_no_section_on_volume_and_with_the_clients_there_is_no_bill():
+    assert volume_section(builders.winner()) is None
+    section = volume_section(replace(builders.winner(), prices=TokenPrices("USD", 1.0, 10.0)))
+    [table] = [block for block in section.blocks if hasattr(block, "rows")]
+    assert [column.title for column in table.columns] == ["Arm", "Priced as", "1,000 requests"]
+    assert table.rows[0] == ("RAG + LoRA (recommended)", "one price for all", "$0.69")
+
+
+def test_examples_are_those_that_differ_most_and_the_rule_is_stated():
+    section = examples_section(builders.winner())
+    text = blocks(section, Paragraph)[0].text
+    assert "RAG + LoRA is right and the other is wrong on 11 and RAG on 3" in text
+    tables = [block for block in section.blocks if hasattr(block, "rows")]
+    assert len(tables) == 6
+    assert [row[2] for row in tables[0].rows[2:]] == ["right", "wrong"]
+    assert [row[2] for row in tables[-1].rows[2:]] == ["wrong", "right"]
+
+
+def test_runs_side_by_side_say_what_changed_and_test_nothing():
+    first = builders.winner()
+    other = replace(
+        builders.tie(), provenance=replace(first.provenance, model="Bigger", started="2026-04-01T00:00:00Z")
+    )
+    assert runs_section(first) is None
+    [said] = changes((first, other))
+    assert said.startswith("Run 2 differs from the first in model, ")
+    assert said.endswith("and comes to another verdict: A tie: use the prompt.")
+    section = runs_section(replace(first, others=(other, first)))
+    assert "no test was made between them" in blocks(section, Paragraph)[0].text
+    assert changes((first, first)) == ("Run 2 was made alike, and comes to the same verdict: RAG + LoRA wins.",)
+    assert "runs" in [one.anchor for one in build_report(replace(first, others=(other,))).sections]
