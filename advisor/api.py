@@ -68,7 +68,7 @@ def advise(answers: Answers, *, context: Context | None = None) -> Advice:
     stated = hypothesis(found, date=now.date().isoformat(), arms=arms_worth_running(values, found, context.arms))
     return Advice(
         created=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        title=context.title,
+        title=encodable(context.title),
         answers=answers.answers,
         conflicts=contradictions(answers),
         recommendation=found,
@@ -85,6 +85,11 @@ def advise(answers: Answers, *, context: Context | None = None) -> Advice:
         stopped_because=context.stopped_because,
         knowledge_digest=load_knowledge().digest,
     )
+
+
+def encodable(text: str) -> str:
+    """Text of the command line or a file's name, with a question mark for each byte that was no text."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def arms_worth_running(

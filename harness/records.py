@@ -91,7 +91,8 @@ class ArmScore:
     high: float
     n: int
     failed: int
-    """Cases that ended in an error or an empty answer."""
+    """Cases that ended in an error or an empty answer; of an arm trained from several seeds the mean over seeds,
+    rounded up, and `n` only where none of them answered."""
 
 
 @dataclass(frozen=True, slots=True)

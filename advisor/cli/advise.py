@@ -56,7 +56,10 @@ class Options:
 
 def run(options: Options) -> None:
     """Advise. Raises UserError."""
+    from advisor.api import encodable
+
     out = Console(stderr=options.as_json, highlight=False)
+    options = replace(options, title=options.title and encodable(options.title))
     asking = options.ask and sys.stdin.isatty() and sys.stdout.isatty()
     given = _given(options)
     reading = _reading(options.data, out)

@@ -59,18 +59,20 @@ def form_of(formats: str | None, client: Path | None, templates: tuple[Path, ...
     """What the options say, all of it read and checked.
 
     Raises:
-        UserError (of the harness): an unknown format, a client.toml or template that cannot be used.
+        UserError: a template that no format asked for; and the harness's: an unknown format, a client.toml or template
+            that cannot be used.
     """
-    if not formats and client is None and not templates:
+    if formats is None and client is None and not templates:
         return USUAL_FORM
     from harness.publish.client_file import read_client
     from harness.publish.write import formats_in, templates_in
 
-    return Form(
-        formats_in(formats) if formats is not None else USUAL_FORM.formats,
-        read_client(client).brand if client else PLAIN,
-        templates_in(templates),
-    )
+    named = formats_in(formats) if formats is not None else USUAL_FORM.formats
+    houses = templates_in(templates)
+    for kind in houses:
+        if kind not in named:
+            raise UserError(f"--template was given a .{kind} file, but no {kind} is to be made; add --format {kind}")
+    return Form(named, read_client(client).brand if client else PLAIN, houses)
 
 
 def write_advice(advice: Advice, folder: Path, form: Form) -> tuple[Path, ...]:

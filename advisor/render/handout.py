@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from advisor.questionnaire import Kind, Question, load_questionnaire
+from advisor.render.words import capital
 from harness.publish.blocks import Block, Bullets, Column, Paragraph, Report, Section, Subheading, Table
 
 BOX = "☐"
-BLANK = "…" * 12
-"""Room to write a number."""
-
-_COLUMNS = (Column("Answer"), Column("In a file of answers"), Column("Who said it, and why"))
+LINE = "…" * 11
+"""Room to write."""
+_COLUMNS = (Column("Answer"), Column("Who said it, and why"))
 _ABOUT = (
     "This handout leads a group through the questions on which the choice rests between prompting, retrieval (RAG), "
     "fine-tuning and combinations of them."
@@ -22,6 +22,7 @@ _HOW = (
     "Go through the questions in their order. Read “why it matters” aloud where a question is not clear at once.",
     "Tick one answer, and write down who said it and why: the advice names the source of every answer.",
     "Where the group disagrees, write both down and go on. The data may settle it later.",
+    "What stands in brackets is for the file of answers; the group need not mind it.",
     "“Don't know” is an answer. The advice says which open questions matter, and what they could change.",
     "Leave out what makes no sense for this use case, such as questions about documents where there are none.",
 )
@@ -43,10 +44,10 @@ def answers_template() -> str:
 
 def _cover() -> Section:
     topics = dict.fromkeys(question.topic for question in load_questionnaire().questions)
-    blanks = tuple((what, "") for what in ("Use case", "Date", "Present"))
+    blanks = tuple((what, LINE * 2) for what in ("Use case", "Date", "Present"))
     blocks: tuple[Block, ...] = (
         Paragraph(_ABOUT, lead=True),
-        Table("To fill in", (Column("What"), Column(BLANK * 4)), blanks),
+        Table("To fill in", (Column("What"), Column("Entry")), blanks),
         Subheading("How to run the workshop"),
         Bullets(_HOW),
         Paragraph(f"Topics: {', '.join(topic.lower() for topic in topics)}."),
@@ -64,27 +65,28 @@ def _question(number: int, question: Question) -> Iterator[Block]:
     yield Subheading(f"{number}. {question.text}")
     yield Paragraph(f"Why it matters: {question.help}")
     yield Paragraph(f"Example: {question.example}", note=True)
-    rows = (*_answers(question), (f"{BOX} Don't know", "unknown", ""))
-    yield Table(f"Answer to question {number} ({question.key})", _COLUMNS, tuple(rows))
+    rows = tuple((answer, LINE) for answer in (*_answers(question), f"{BOX} Don't know [unknown]"))
+    yield Table(f"Answer to question {number} ({question.key})", _COLUMNS, rows)
 
 
-def _answers(question: Question) -> Iterator[tuple[str, str, str]]:
+def _answers(question: Question) -> Iterator[str]:
+    """With the value for the file of answers in brackets."""
     if question.kind is Kind.BOOLEAN:
-        yield from ((f"{BOX} Yes", "true", ""), (f"{BOX} No", "false", ""))
+        yield from (f"{BOX} Yes [true]", f"{BOX} No [false]")
     for choice in question.choices:
         more = f" ({choice.help.rstrip('.')})" if choice.help else ""
-        yield (f"{BOX} {choice.label}{more}", choice.value, "")
+        yield f"{BOX} {choice.label}{more} [{choice.value}]"
     if question.unit:
-        yield (f"Number of {question.unit.many}: {BLANK}", "the number", "")
+        yield f"Number of {question.unit.many}: {LINE}"
     for one in question.suggestions:
-        yield (f"{BOX} {one.label[:1].upper()}{one.label[1:]}", f"{one.value}", "")
+        yield f"{BOX} {capital(one.label)} [{one.value:,}]"
 
 
 def _afterwards() -> Section:
     steps = (
         "advise questions --toml > answers.toml writes a file with every question in it.",
-        "Take the # away from a line and put in the value of the middle column; leave the lines that nobody could "
-        "answer.",
+        "Take the # away from a line and put in what stands in brackets behind the answer, or the number; leave the "
+        "lines that nobody could answer.",
         "advise --answers answers.toml --format docx makes the advice as a document, with reasons, odds and what would "
         "change it.",
         "Where there are data, add --data FOLDER: what can be counted is measured, and the advice says where it "

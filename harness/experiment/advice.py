@@ -23,7 +23,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.experiment.decide import Evidence, evidence_for
-from harness.experiment.wording import listed, name_of, points, share
+from harness.experiment.wording import listed, name_of
+from harness.publish import numbers
 from harness.records import APPROACH_NAMES, APPROACH_OF, APPROACHES, CONTROL, AdviceRelation, Cost, Verdict, VerdictKind
 from harness.scenario import DecisionRule, StatedAdvice
 
@@ -111,10 +112,10 @@ def _refuting(verdict: Verdict, evidence: Evidence, mine: list[str], others: lis
         yield f"The verdict recommends {name_of(arm)}, of another approach: {_how(verdict, evidence, arm, [])}."
     if CONTROL in evidence.scores and all(evidence.is_no_better_by_margin(one, CONTROL) for one in mine):
         shown = f"{_start(_all(mine))} {'is' if len(mine) == 1 else 'are'} shown to be at most"
-        yield f"{shown} {points(evidence.rule.margin)} better than always giving the commonest answer."
+        yield f"{shown} {numbers.lead(evidence.rule.margin)} better than always giving the commonest answer."
     if all(evidence.shown_below_target(one) for one in mine):
-        highs = listed([f"{name_of(one)} ({share(evidence.scores[one].high)})" for one in mine])
-        yield f"The target of {share(evidence.rule.target or 0.0)} lies above the whole interval of {highs}."
+        highs = listed([f"{name_of(one)} ({numbers.share(evidence.scores[one].high)})" for one in mine])
+        yield f"The target of {numbers.share(evidence.rule.target or 0.0)} lies above the whole interval of {highs}."
 
 
 def _open(evidence: Evidence, mine: list[str], others: list[str]) -> Iterator[str]:
@@ -151,19 +152,21 @@ def _how(verdict: Verdict, evidence: Evidence, arm: str, rivals: Sequence[str]) 
         leads = _leads(evidence, arm, rivals)
         return f"it wins{f', {leads}' if leads else ''}"
     tied = _all([one for one in verdict.tied if one != arm])
-    return f"it is the cheapest in a tie with {tied}, where nothing is better by more than {points(verdict.margin)}"
+    return (
+        f"it is the cheapest in a tie with {tied}, where nothing is better by more than {numbers.lead(verdict.margin)}"
+    )
 
 
 def _by(evidence: Evidence, arm: str, beaten: Sequence[str]) -> str:
     """The arms that it beats, each with by how much."""
     found = [(one, evidence.between(arm, one)) for one in beaten]
-    return listed([f"{name_of(one)} by {points(gap.difference)}" for one, gap in found if gap])
+    return listed([f"{name_of(one)} by {numbers.lead(gap.difference)}" for one, gap in found if gap])
 
 
 def _leads(evidence: Evidence, arm: str, others: Sequence[str]) -> str:
     """By how much an arm is ahead of others, as measured."""
     found = [(one, evidence.between(arm, one)) for one in others]
-    return listed([f"{points(gap.difference)} ahead of {name_of(one)}" for one, gap in found if gap] or [""])
+    return listed([f"{numbers.lead(gap.difference)} ahead of {name_of(one)}" for one, gap in found if gap] or [""])
 
 
 def _all(arms: Sequence[str]) -> str:

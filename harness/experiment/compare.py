@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import UserError
-from harness.experiment.score import NO_SEEDS, FurtherSeeds, by_seed, clusters_of, grouped, largest_group
+from harness.experiment.score import NO_SEEDS, FurtherSeeds, by_seed, clusters_of, failed_cases, grouped, largest_group
 from harness.metrics.base import Metric
 from harness.metrics.registry import metric_named
 from harness.records import CaseScore, Comparison
@@ -103,7 +103,10 @@ def _shared(
     return _Shared(
         first=by_seed([a.values[metric] for _, a, _ in kept], seeds.get(arms[0], ()), metric=metric, cases=shown),
         second=by_seed([b.values[metric] for _, _, b in kept], seeds.get(arms[1], ()), metric=metric, cases=shown),
-        failed=(sum(a.failed for _, a, _ in kept), sum(b.failed for _, _, b in kept)),
+        failed=(
+            failed_cases([a.failed for _, a, _ in kept], seeds.get(arms[0], ()), cases=shown),
+            failed_cases([b.failed for _, _, b in kept], seeds.get(arms[1], ()), cases=shown),
+        ),
         cases=tuple(shown),
     )
 

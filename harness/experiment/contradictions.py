@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.experiment.advice import approach_of
-from harness.experiment.wording import name_of, points, share
+from harness.experiment.wording import name_of
+from harness.publish import numbers
 from harness.records import ArmScore, Comparison, Contradiction, Cost, StoredScenario, Verdict, seen_from
 from harness.scenario import StatedAdvice
 
@@ -74,8 +75,8 @@ def _facts_brought(trial: Trial) -> str:
         if gap and gap.p_adjusted < trial.verdict.alpha and gap.difference >= trial.verdict.margin:
             has, lacks = (_score(trial.scores, one) for one in (arm, without))
             return (
-                f"an accepted answer stands in {share(has)} of the answers of {name_of(arm)} "
-                f"and in {share(lacks)} of those of {name_of(without)}."
+                f"an accepted answer stands in {numbers.share(has)} of the answers of {name_of(arm)} "
+                f"and in {numbers.share(lacks)} of those of {name_of(without)}."
             )
     return ""
 
@@ -96,7 +97,7 @@ def _beats_prompt(arm: str, trial: Trial) -> bool:
 
 def _lead(arm: str, trial: Trial) -> str:
     gap = _pair(trial.verdict.comparisons, arm, "prompt")
-    return f"{name_of(arm)} is {points(gap.difference)} ahead of {name_of('prompt')}." if gap else ""
+    return f"{name_of(arm)} is {numbers.lead(gap.difference)} ahead of {name_of('prompt')}." if gap else ""
 
 
 def _counts(

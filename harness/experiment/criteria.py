@@ -22,9 +22,9 @@ from harness.experiment.probes.facts_change import INDEXED, READERS, STALE, Fact
 from harness.experiment.probes.read import Evidence
 from harness.experiment.probes.words import minutes, score
 from harness.experiment.score import NO_SEEDS, FurtherSeeds, by_seed, clusters_of
-from harness.experiment.wording import share
 from harness.metrics.registry import metric_named
 from harness.metrics.usable import fault_of
+from harness.publish import numbers
 from harness.records import CONTROL, CaseScore, Cost, CriterionValue, Prediction, Reversal, Standing
 from harness.scenario import Case, Kind
 from harness.stats.criteria import probability_best, rank_reversals
@@ -64,6 +64,7 @@ def standing(
     """
     weighed = folder.scenario().criteria
     answering = {score.arm for score in case_scores if not score.failed}
+    answering |= {arm for arm, more in seeds.items() if any(not s.failed for one in more for s in one.values())}
     shown = tuple(arm for arm in arms if arm != CONTROL and arm in answering)
     if weighed is None or len(shown) < 2:
         return None
@@ -206,7 +207,7 @@ def _risk(folder: RunFolder, cases: Sequence[Case], *, counts: NDArray[np.int64]
     table = np.array([[usable(predictions.get(arm, {}).get(case.id)) for case in cases] for arm in arms], dtype=float)
     means = table.mean(axis=1)
     values = tuple(
-        CriterionValue(arm, "risk", float(mean), f"{share(float(mean))} usable")
+        CriterionValue(arm, "risk", float(mean), f"{numbers.share(float(mean))} usable")
         for arm, mean in zip(arms, means, strict=True)
     )
     return _Criterion(values, _drawn(table, counts))

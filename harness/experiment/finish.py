@@ -16,7 +16,7 @@ from harness.experiment.compare import compare_arms
 from harness.experiment.contradictions import FACTS_METRIC, Trial, contradictions
 from harness.experiment.criteria import standing
 from harness.experiment.decide import decide
-from harness.experiment.experiments import findings
+from harness.experiment.experiments import findings, stands
 from harness.experiment.probes.facts_change import FactsChangeProbe
 from harness.experiment.probes.read import Evidence
 from harness.experiment.probes.seeds import SeedsProbe, seed_spread
@@ -160,9 +160,13 @@ def finish(folder: RunFolder) -> Verdict:
     found = findings(folder)
     out = {one.arm for one in verdict.stopped}
     left = [arm for arm in taking_part(folder) if arm not in out]
-    changed = any(one.experiment == FactsChangeProbe.name and not one.could_not for one in found)
     weighed = standing(
-        folder, case_scores, costs(folder), arms=left, seeds=further_seeds(folder), facts_changed=changed
+        folder,
+        case_scores,
+        costs(folder),
+        arms=left,
+        seeds=further_seeds(folder),
+        facts_changed=stands(folder, FactsChangeProbe.name),
     )
     verdict = replace(verdict, standing=weighed)
     looks = _looks(folder, case_scores)

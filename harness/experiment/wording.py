@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from harness.metrics.base import Metric
 from harness.metrics.registry import metric_named
+from harness.publish import numbers
 from harness.records import CONTROL, LADDER, ArmScore, Comparison, Verdict, VerdictKind, seen_from
 from harness.scenario import DecisionRule
 
@@ -54,16 +55,6 @@ def sentences_for(verdict: Verdict, reason: Reason, *, rule: DecisionRule) -> tu
     return tuple(sentence[0].upper() + sentence[1:] for sentence in said)
 
 
-def share(value: float) -> str:
-    """0.62 -> "62 %"."""
-    return f"{_hundredths(value)} %"
-
-
-def points(difference: float) -> str:
-    """A difference: 0.08 -> "8 points" (of a percentage, or of 100)."""
-    return f"{_points(difference)} point{'' if _points(difference) in ('1', '-1') else 's'}"
-
-
 def listed(items: Sequence[str]) -> str:
     """a, b and c."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
@@ -78,23 +69,22 @@ class _Words:
     metric: Metric
 
     def score(self, arm: str) -> str:
-        """62 % of answers right (54-70 %); or Token F1 41 of 100 (35-47)."""
+        """62 % of answers right (54 to 70 %); or Token F1 41 points (35 to 47)."""
         found = self.scores[arm]
-        if self.metric.right_or_wrong:
-            return f"{share(found.value)} of answers right ({_hundredths(found.low)}-{share(found.high)})"
-        span = f"{_hundredths(found.low)}-{_hundredths(found.high)}"
-        return f"{self.metric.title} {_hundredths(found.value)} of 100 ({span})"
+        share = self.metric.right_or_wrong
+        whole = numbers.score_interval(found.value, found.low, found.high, is_share=share)
+        return whole.replace(" (", " of answers right (", 1) if share else f"{self.metric.title} {whole}"
 
     def value(self, value: float) -> str:
-        return share(value) if self.metric.right_or_wrong else f"{_hundredths(value)} of 100"
+        return numbers.score(value, is_share=self.metric.right_or_wrong)
 
     def points(self, difference: float) -> str:
         """A difference: 8 points (of a percentage, or of 100)."""
-        return points(difference)
+        return numbers.lead(difference)
 
     def span(self, low: float, high: float) -> str:
-        """An interval of differences: -3 to 14 points."""
-        return f"{_points(low)} to {self.points(high)}"
+        """An interval of differences: −3 to 14 points."""
+        return f"{numbers.span(low, high)} points"
 
     @property
     def confidence(self) -> str:
@@ -361,22 +351,6 @@ def _not_better(others: Sequence[str]) -> str:
 
 def _of(part: int, whole: int) -> str:
     return f"{part} of {whole} cases"
-
-
-def _hundredths(value: float) -> str:
-    # Halves go up, as in the report's tables.
-    return f"{math.floor(100 * value + 0.5 + 1e-9)}"
-
-
-def _points(difference: float) -> str:
-    """Percent points; one decimal below ten, where a whole point is much."""
-    hundredths = 100 * difference
-    text = f"{hundredths:.1f}" if abs(hundredths) < 9.95 else f"{hundredths:.0f}"
-    return _signless_zero(text.removesuffix(".0"))
-
-
-def _signless_zero(text: str) -> str:
-    return text.removeprefix("-") if not text.strip("-0.") else text
 
 
 _CONTROL = "always giving the commonest answer (the control)"

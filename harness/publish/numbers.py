@@ -74,7 +74,22 @@ def difference_interval(value: float | None, low: float | None, high: float | No
         return text
     if low is None or high is None or not is_measured(low, high):
         return f"{text} (interval {NOT_MEASURED})"
-    return f"{text} ({_difference_number(low)} to {_difference_number(high)})"
+    return f"{text} ({span(low, high)})"
+
+
+def lead(value: float | None) -> str:
+    """A difference in a sentence, with a sign only where it is negative: `12 points`, `−3 points`."""
+    return _points_unit(_difference_number(value)) if value is not None and is_measured(value) else NOT_MEASURED
+
+
+def lead_interval(value: float | None, low: float | None, high: float | None) -> str:
+    """`12 points (3 to 21)`."""
+    return difference_interval(value, low, high).removeprefix("+")
+
+
+def span(low: float, high: float) -> str:
+    """Both ends of an interval of differences: `−3 to 14`."""
+    return f"{_difference_number(low)} to {_difference_number(high)}"
 
 
 def gap(value: float | None) -> str:
@@ -177,9 +192,9 @@ def _hundredths(value: float | None) -> str:
 
 
 def _difference_number(value: float) -> str:
-    """Hundredths with a true minus sign; one decimal below one point."""
+    """Hundredths with a true minus sign; one decimal below ten points, where a whole point is much."""
     number = float(_rounded(value * 100, 6))
-    rounded = _rounded(number, 1 if abs(number) < 0.95 else 0)
+    rounded = _rounded(number, 1 if abs(number) < 9.95 else 0)
     text = f"{abs(rounded)}".removesuffix(".0")
     return f"{_MINUS}{text}" if rounded < 0 else text
 

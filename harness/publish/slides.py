@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,6 +39,10 @@ _LARGEST, _SMALLEST = 18, 12
 _LETTER, _LEADING = 0.52, 1.25
 """Mean width of a letter, and height of a line, over the size of type."""
 _MOST_BULLETS = 7
+_MOST_TABLES = 2
+"""Of a section; the report has all."""
+_SHORT = 260
+"""Letters that may stand above a picture or a table."""
 _MOST_ROWS = 12
 _MOST_COLUMNS = 7
 _LONGEST_CELL = 160
@@ -301,23 +305,25 @@ def _title_slide(deck: _Deck, report: Report) -> None:
 
 
 def _summary_slides(deck: _Deck, summary: Section) -> None:
-    """The recommendation with its three numbers, then what would change it."""
-    lead = next((block.text for block in summary.blocks if isinstance(block, Paragraph) and block.lead), summary.title)
+    """The recommendation with its three numbers; then what stands under each further heading."""
+    paragraphs = [block for block in summary.blocks if isinstance(block, Paragraph)]
+    lead = next((one.text for one in paragraphs if one.lead), summary.title)
     facts = next((block.facts for block in summary.blocks if isinstance(block, Facts) and block.key), ())
+    head = summary.blocks[: next((i for i, b in enumerate(summary.blocks) if isinstance(b, Subheading)), None)]
+    beside = [one.text for one in head if isinstance(one, Paragraph) and not one.lead and not one.note]
     slide = deck.slide(summary.title, notes=_said(summary))
     area = deck.content
-    size = _fitting([lead], _Box(area.left, area.top, area.width, 1.5), largest=22)
-    deck.text(slide, [lead], _Box(area.left, area.top, area.width, 1.5), size=size)
+    top, middle = 0.26 * area.height, 0.36 * area.height
+    first = _Box(area.left, area.top, area.width, top)
+    deck.text(slide, [lead], first, size=_fitting([lead], first, largest=22))
     part = area.width / max(1, len(facts))
     for place, fact in enumerate(facts):
-        card = _Box(area.left + place * part, area.top + 1.75, part - 0.2, 2.4)
+        card = _Box(area.left + place * part, area.top + top + 0.05, part - 0.2, middle)
         _card(deck, slide, card, (fact.label, fact.value, fact.remark))
-    rest = [
-        block
-        for block in summary.blocks
-        if not (isinstance(block, Paragraph) and block.lead) and not isinstance(block, Facts)
-    ]
-    _text_slides(deck, "What would change our mind, and the next step", rest, notes="")
+    below = _Box(area.left, area.top + top + middle + 0.25, area.width, area.height - top - middle - 0.25)
+    if beside:
+        deck.text(slide, beside, below, size=_fitting(beside, below, largest=14, smallest=11), color=_MUTED)
+    _section_slides(deck, replace(summary, blocks=summary.blocks[len(head) :]), notes="")
 
 
 def _card(deck: _Deck, slide: Any, box: _Box, texts: tuple[str, str, str]) -> None:
@@ -337,21 +343,34 @@ def _card(deck: _Deck, slide: Any, box: _Box, texts: tuple[str, str, str]) -> No
         deck.text(slide, [text], place, size=size, bold=color == deck.accent, color=color)
 
 
-def _section_slides(deck: _Deck, section: Section) -> None:
-    """Pictures and tables on slides of their own, the text between them together."""
-    text: list[Block] = []
-    notes = _said(section)
+def _section_slides(deck: _Deck, section: Section, *, notes: str | None = None) -> None:
+    """Pictures and tables on slides of their own, with a short text above them; longer texts before them."""
+    title, text, tables = section.title, list[Block](), 0
+    said = _said(section) if notes is None else notes
     for block in section.blocks:
-        if isinstance(block, Intervals | Scatter | Lines | Parts | Table):
-            _text_slides(deck, section.title, text, notes=notes)
+        if isinstance(block, Subheading):
+            _text_slides(deck, title, text, notes=said)
+            title, text = block.text, []
+        elif isinstance(block, Table):
+            tables += 1
+            if tables <= _MOST_TABLES:
+                _table_slides(deck, title, block, above=_above(deck, title, text, said))
+                text = []
+        elif isinstance(block, Intervals | Scatter | Lines | Parts):
+            _picture_slide(deck, title, block, above=_above(deck, title, text, said))
             text = []
-            if isinstance(block, Table):
-                _table_slides(deck, section.title, block)
-            else:
-                _picture_slide(deck, section.title, block)
         else:
             text.append(block)
-    _text_slides(deck, section.title, text, notes=notes)
+    _text_slides(deck, title, text, notes=said)
+
+
+def _above(deck: _Deck, title: str, blocks: Sequence[Block], notes: str) -> str:
+    """A text that is short enough to stand above what follows; a longer one gets its own slides."""
+    texts = list(_sentences(blocks))
+    if len(texts) <= 1 and len("".join(texts)) <= _SHORT:
+        return "".join(texts)
+    _text_slides(deck, title, blocks, notes=notes)
+    return ""
 
 
 def _said(section: Section) -> str:
@@ -402,37 +421,50 @@ def _fitting(texts: Sequence[str], box: _Box, *, largest: int = _LARGEST, smalle
     return next((size for size in sizes if _height(texts, box.width - 0.3, size) <= box.height), smallest)
 
 
-def _picture_slide(deck: _Deck, title: str, block: Picture) -> None:
-    area = deck.content
+def _picture_slide(deck: _Deck, title: str, block: Picture, *, above: str) -> None:
     slide = deck.slide(title, notes=block.alt)
-    caption = shortened_words(one_line(block.caption), 160)
-    deck.text(slide, [caption], _Box(area.left, area.top - 0.05, area.width, 0.4), size=14, color=_MUTED)
+    area = _headed(deck, slide, above, block.caption)
     data = io.BytesIO(charts.png(block, Look(accent=deck.brand.accent)))
-    made = slide.shapes.add_picture(data, _emu(area.left), _emu(area.top + 0.45))
-    scale = min(_emu(area.width) / made.width, _emu(area.height - 0.5) / made.height)
+    made = slide.shapes.add_picture(data, _emu(area.left), _emu(area.top))
+    scale = min(_emu(area.width) / made.width, _emu(area.height) / made.height)
     made.width, made.height = round(made.width * scale), round(made.height * scale)
     made.left = _emu(area.left) + (_emu(area.width) - made.width) // 2
     _describe_shape(made, block.alt or block.caption)
+
+
+def _headed(deck: _Deck, slide: Any, above: str, caption: str) -> _Box:
+    """Puts text and caption at the top of a slide; what is left below them."""
+    area = deck.content
+    texts = [text for text in (above, shortened_words(one_line(caption), 160)) if text]
+    tall = [_height([text], area.width, size) for text, size in zip(texts, (14, 12)[-len(texts) :], strict=True)]
+    if above:
+        deck.text(slide, [above], _Box(area.left, area.top - 0.08, area.width, tall[0]), size=14)
+    used = sum(tall)
+    deck.text(
+        slide, texts[-1:], _Box(area.left, area.top + used - tall[-1], area.width, tall[-1]), size=12, color=_MUTED
+    )
+    return _Box(area.left, area.top + used + 0.08, area.width, area.height - used - 0.08)
 
 
 def _describe_shape(shape: Any, words: str) -> None:
     shape._element.nvPicPr.cNvPr.set("descr", one_line(words))
 
 
-def _table_slides(deck: _Deck, title: str, block: Table) -> None:
+def _table_slides(deck: _Deck, title: str, block: Table, *, above: str) -> None:
     """A native table, continued on further slides; what has too many columns stays in the report."""
     if len(block.columns) > _MOST_COLUMNS + 2:
         return
     area = deck.content
-    box = _Box(area.left, area.top + 0.4, area.width, area.height - 0.4)
+    head = 0.4 + (_height([above], area.width, 14) if above else 0.0)
+    box = _Box(area.left, area.top + head, area.width, area.height - head)
     size = 12 if len(block.columns) <= 5 else 11
     pages = list(_pages(block, box, size))
     for number, rows in enumerate(pages, 1):
         more = f" ({number} of {len(pages)})" if len(pages) > 1 else ""
         slide = deck.slide(title)
         caption = f"{shortened_words(one_line(block.caption), 140)}{more}"
-        deck.text(slide, [caption], _Box(area.left, area.top - 0.05, area.width, 0.35), size=14, color=_MUTED)
-        _native_table(deck, slide, block, rows, box=box, size=size)
+        place = _headed(deck, slide, above if number == 1 else "", caption)
+        _native_table(deck, slide, block, rows, box=place, size=size)
 
 
 def _shares(block: Table) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +36,8 @@ from harness.publish.text import one_line, right_to_left, shown
 
 PLACEHOLDER = "{{report}}"
 _MUTED, _LINE = "57606A", "C9CED6"
+_FONT = "Arial"
+"""On every Windows and Mac; elsewhere Liberation Sans has the same widths."""
 _TWIPS = 1440
 """To an inch."""
 _SIZES = ((5, 9.5), (7, 8.5), (9, 7.5), (12, 6.5))
@@ -144,12 +147,12 @@ def _set_pages(document: Any, report: Report, brand: Brand) -> None:
     section.top_margin = section.bottom_margin = Mm(22)
     section.different_first_page_header_footer = True
     accent = RGBColor.from_string(brand.accent.lstrip("#").upper())
-    _style(document, "Normal", font="Calibri", size=Pt(10.5), after=Pt(5))
-    _style(document, "Title", font="Calibri", size=Pt(22), color=RGBColor.from_string("1B1F24"), after=Pt(2))
-    _style(document, "Subtitle", font="Calibri", size=Pt(11), color=RGBColor.from_string(_MUTED), after=Pt(6))
+    _style(document, "Normal", font=_FONT, size=Pt(10), after=Pt(5))
+    _style(document, "Title", font=_FONT, size=Pt(20), color=RGBColor.from_string("1B1F24"), after=Pt(2))
+    _style(document, "Subtitle", font=_FONT, size=Pt(11), color=RGBColor.from_string(_MUTED), after=Pt(6))
     for name, size in (("Heading 1", 16), ("Heading 2", 12.5), ("Heading 3", 11)):
-        _style(document, name, font="Calibri", size=Pt(size), color=accent, after=Pt(4), before=Pt(size * 0.9))
-    _style(document, "Caption", font="Calibri", size=Pt(9), color=RGBColor.from_string(_MUTED), after=Pt(3))
+        _style(document, name, font=_FONT, size=Pt(size), color=accent, after=Pt(4), before=Pt(size * 0.9))
+    _style(document, "Caption", font=_FONT, size=Pt(9), color=RGBColor.from_string(_MUTED), after=Pt(3))
     header = section.header.paragraphs[0]
     _text(header, one_line(report.title)[:110], size=8.5, color=_MUTED)
     line = "  ·  ".join(one_line(part) for part in (brand.confidentiality, brand.client) if part)
@@ -170,7 +173,12 @@ def _style(  # each a trait of the style
     fonts.set(qn("w:hAnsi"), font)
     if color is not None:
         style.font.color.rgb = color
+    if name == "Subtitle":
+        style.font.italic = False
+        for spacing in style.element.findall(f"{qn('w:rPr')}/{qn('w:spacing')}"):
+            spacing.getparent().remove(spacing)
     if name == "Title":
+        style.font.bold = True
         for border in style.element.findall(f".//{qn('w:pBdr')}"):
             border.getparent().remove(border)
     style.paragraph_format.space_after = after
@@ -182,6 +190,9 @@ def _footer(paragraph: Any, line: str) -> None:
     from docx.enum.text import WD_TAB_ALIGNMENT
     from docx.shared import Mm
 
+    stops = paragraph.style.paragraph_format.tab_stops  # the library's own style has one in the middle
+    for place in reversed(range(len(stops))):
+        del stops[place]
     paragraph.paragraph_format.tab_stops.add_tab_stop(Mm(162), WD_TAB_ALIGNMENT.RIGHT)
     _text(paragraph, f"{line}\t", size=8.5, color=_MUTED)
     _text(paragraph, "Page ", size=8.5, color=_MUTED)
@@ -406,7 +417,7 @@ def _widths(block: Table) -> tuple[float, ...]:
     for place, column in enumerate(block.columns):
         texts = [column.title, *(row[place] for row in block.rows)]
         longest = max((len(word) for text in texts for word in text.split()), default=1)
-        usual = sorted(len(text) for text in texts)[int(0.9 * (len(texts) - 1))]
+        usual = sorted(len(text) for text in texts)[math.ceil(0.9 * (len(texts) - 1))]
         wanted.append(max(min(longest, _WIDEST_WORD) + 1.5, min(usual, 60) * 0.6, 4.0))
     return tuple(width / sum(wanted) for width in wanted)
 

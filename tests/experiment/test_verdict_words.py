@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from verdict_builders import LEVEL, OPEN, decided, judged
 
-from harness.experiment.wording import listed, share
+from harness.experiment.wording import listed
 from harness.records import LeftOut, VerdictKind
 
 WORDS = {
@@ -12,8 +12,8 @@ WORDS = {
         ({"dummy": 0.1, "prompt": 0.53, "rag": 0.50, "lora": 0.3}, {}, {}),
         [
             "The plain prompt is the best choice: it is significantly better than each of RAG and LoRA.",
-            "The plain prompt: 53 % of answers right (45-61 %); RAG: 50 % of answers right (42-58 %); "
-            "LoRA: 30 % of answers right (22-38 %).",
+            "The plain prompt: 53 % of answers right (45 to 61 %); RAG: 50 % of answers right (42 to 58 %); "
+            "LoRA: 30 % of answers right (22 to 38 %).",
             "The plain prompt is ahead of RAG by 3 points (95 % interval 1 to 5 points).",
             "The plain prompt is ahead of LoRA by 23 points (95 % interval 21 to 25 points).",
             "The lead over RAG is smaller than the 5 points agreed on; it decides because the plain prompt costs "
@@ -27,7 +27,7 @@ WORDS = {
         [
             "Take the plain prompt: it is the cheapest that can be recommended, and RAG is not better by enough to "
             "matter.",
-            "RAG: 51 % of answers right (43-59 %); the plain prompt: 50 % of answers right (42-58 %).",
+            "RAG: 51 % of answers right (43 to 59 %); the plain prompt: 50 % of answers right (42 to 58 %).",
             "RAG is 1.2 points ahead of the plain prompt; it is better by 2.9 points at the most (95 % confidence).",
             "Measured by Accuracy on 100 cases, the same for all; in brackets the 95 % interval; differences below "
             "5 points were agreed not to matter.",
@@ -42,12 +42,12 @@ WORDS = {
         ),
         [
             "Not decided yet: 100 cases do not settle the choice between “agent”, RAG and the plain prompt.",
-            "“agent”: 60 % of answers right (52-68 %); RAG: 51 % of answers right (43-59 %); "
-            "the plain prompt: 50 % of answers right (42-58 %).",
-            "On these cases “agent” is 9 points ahead of RAG; the true difference may be anything from -3 to 21 "
+            "“agent”: 60 % of answers right (52 to 68 %); RAG: 51 % of answers right (43 to 59 %); "
+            "the plain prompt: 50 % of answers right (42 to 58 %).",
+            "On these cases “agent” is 9 points ahead of RAG; the true difference may be anything from −3 to 21 "
             "points.",
             "On these cases “agent” is 10 points ahead of the plain prompt; the true difference may be anything from "
-            "-2 to 22 points.",
+            "−2 to 22 points.",
             "About 500 cases in all would settle it, if the differences seen here are the true ones.",
             "Measured by Accuracy on 100 cases, the same for all; in brackets the 95 % interval; differences below "
             "5 points were agreed not to matter.",
@@ -73,7 +73,7 @@ WORDS = {
             "Not decided: no approach is shown to be better than always giving the commonest answer (the control), "
             "though the plain prompt may well be.",
             "On these cases the plain prompt is 7 points ahead of the control; the true difference may be anything "
-            "from -5 to 19 points.",
+            "from −5 to 19 points.",
             "About 850 cases in all would settle it, if the differences seen here are the true ones.",
         ],
     ),
@@ -83,7 +83,7 @@ WORDS = {
             "None of these is worth having: no approach is shown to be better than always giving the commonest answer "
             "(the control).",
             "On these cases the plain prompt is 1 point ahead of the control; the true difference may be anything from "
-            "-1 to 3 points.",
+            "−1 to 3 points.",
             "Another model, better instructions or better data would have to come first.",
         ],
     ),
@@ -128,11 +128,10 @@ def test_graded_metrics_are_worded_as_points_of_100():
     base = rng.random(80) * 0.5
     found = judged("chrf", dummy=base / 10, prompt=base, rag=base + 0.2 + rng.normal(0, 0.05, 80))
     assert found.kind is VerdictKind.WINNER
-    assert found.sentences[1] == "RAG: chrF 46 of 100 (42-49); the plain prompt: chrF 26 of 100 (22-29)."
+    assert found.sentences[1] == "RAG: chrF 46 points (42 to 49); the plain prompt: chrF 26 points (22 to 29)."
     assert found.sentences[2] == "RAG is ahead of the plain prompt by 20 points (95 % interval 19 to 21 points)."
     assert "differences below 5 points were agreed not to matter." in found.sentences[-1]
 
 
-def test_formats():
-    assert [share(value) for value in (0, 0.625, 0.999, 1)] == ["0 %", "63 %", "100 %", "100 %"]
+def test_names_are_listed():
     assert [listed(items) for items in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]

@@ -74,7 +74,7 @@ def test_the_metric_decides_between_percent_and_points():
         (0.01, -0.02, 0.04, "+1 point (−2 to 4)"),
         (0.0, 0.0, 0.0, "0 points (0 to 0)"),
         (0.0001, -0.0001, 0.003, "0 points (0 to 0.3)"),
-        (0.004, -0.003, 0.011, "+0.4 points (−0.3 to 1)"),
+        (0.004, -0.003, 0.011, "+0.4 points (−0.3 to 1.1)"),
         (0.12, NAN, 0.21, "+12 points (interval not measured)"),
         (NAN, NAN, NAN, "not measured"),
         (None, None, None, "not measured"),

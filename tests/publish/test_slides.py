@@ -45,7 +45,7 @@ def test_titles_are_placeholders_so_that_the_outline_works():
     assert titles[:3] == [
         "Bake-off: harbour handbook",
         "RAG + LoRA wins",
-        "What would change our mind, and the next step",
+        "What would change our mind",
     ]
     assert titles.count("Pictures") == 4
     assert titles[-1] == "Where the rest is"

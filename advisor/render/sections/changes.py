@@ -49,6 +49,6 @@ def _open_questions(advice: Advice) -> Iterator[Block]:
     if not found:
         return
     rows = tuple((words.question_text(one.key), "yes" if one.could_flip else "no") for one in found)
-    columns = (Column("Question"), Column("Could an answer change the advice?"))
+    columns = (Column("Question"), Column("Could change the advice"))
     yield Subheading("Questions that nobody has answered")
     yield Table("Open questions, the most informative first", columns, rows)

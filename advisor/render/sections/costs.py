@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 
 from advisor.records import APPROACHES, Advice, ApproachCost, BreakEven, Costs
 from advisor.render import words
 from advisor.render.sections.summary import THOUSAND, volume_is_known
 from harness.publish import numbers
+from harness.publish.axes import log_axis
 from harness.publish.blocks import (
-    Axis,
     Block,
     Bullets,
     Column,
@@ -54,20 +53,20 @@ def bills_section(advice: Advice) -> Section:
 
 def cost_picture(advice: Advice) -> Lines:
     """First-year cost against requests a day, both logarithmic: a line an approach, a dot where the advised one costs
-    as much as another (a ring: the runner-up), an upright line at the asked volume."""
+    as much as another (marked: the runner-up), an upright line at the asked volume."""
     costs, found = advice.costs, advice.recommendation
     asked = costs.requests_per_day
     caption = (
-        f"First-year cost ({costs.currency}) against requests a day; dots mark volumes at which the advised approach "
-        "costs as much as another, a ring the runner-up"
+        f"First-year cost ({costs.currency}) against requests a day; marks show where the advised approach "
+        "costs as much as another"
     )
     volumes = [point.requests_per_day for point in costs.curve]
     lines = tuple(_line(approach, costs, advised=approach == found.approach) for approach in APPROACHES)
     amounts = [amount for line in lines for _, amount in line.points]
     return Lines(
         caption,
-        _axis("Requests a day", volumes, numbers.count),
-        _axis(f"First year, {costs.currency}", amounts, lambda amount: numbers.money(amount, costs.currency)),
+        log_axis("Requests a day", volumes, numbers.count),
+        log_axis(f"First year, {costs.currency}", amounts, lambda amount: numbers.money(amount, costs.currency)),
         lines,
         _in_words(advice),
         dots=tuple(_dots(advice)),
@@ -178,12 +177,3 @@ def _with_runner_up(advice: Advice) -> BreakEven | None:
 
 def _volume_words(advice: Advice) -> str:
     return "this use case" if volume_is_known(advice) else "assumed"
-
-
-def _axis(title: str, values: Sequence[float], written: Callable[[float], str]) -> Axis:
-    """A logarithmic axis over all values, marked at powers of ten; in between, too, where there are few."""
-    first, last = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
-    last = max(last, first + 1)
-    parts = (1, 2, 5) if last - first <= _NARROW else (1,)
-    places = [part * 10.0**power for power in range(first, last) for part in parts]
-    return Axis(title, tuple((place, written(place)) for place in (*places, 10.0**last)), logarithmic=True)

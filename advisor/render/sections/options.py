@@ -35,11 +35,11 @@ def _ranking(advice: Advice) -> Iterator[Block]:
     )
     columns = (Column("Approach"), Column("What it is"), Column("Odds"), Column("What weighs most"))
     marked = frozenset(place for place, one in enumerate(found.standings) if advised[one.approach])
-    yield Table("Approaches, by the odds that each is the right one", columns, rows, marked)
     if any(one.vetoes for one in found.standings):
         yield Paragraph(
             "An approach is ruled out where something absolute stands against it, whatever else speaks for it."
         )
+    yield Table("Approaches, by the odds that each is the right one", columns, rows, marked)
 
 
 def _reasons(advice: Advice) -> Iterator[Block]:

@@ -13,8 +13,9 @@ from dataclasses import replace
 from harness.experiment.probes.base import Effort, Ground, Variant, share_of_cases
 from harness.experiment.probes.read import Answered, Evidence
 from harness.experiment.probes.rivals import best_arm
-from harness.experiment.wording import name_of, share
+from harness.experiment.wording import name_of
 from harness.metrics.labels import fold
+from harness.publish import numbers
 from harness.records import CONTROL, Contradiction, Finding, Reading
 from harness.scenario import Case, Scenario
 
@@ -136,7 +137,7 @@ def _reading(
 
 def _sentence(arm: str, readings: Sequence[Reading]) -> str:
     own = [r for r in readings if r.arm == arm]
-    shown = ", ".join(f"{share(r.value)} ({_change(r)})" for r in own)
+    shown = ", ".join(f"{numbers.share(r.value)} ({_change(r)})" for r in own)
     text = f"{name_of(arm)} gives the same answer in {shown}."
     return text[0].upper() + text[1:]
 
@@ -162,8 +163,8 @@ def _contradicted(evidence: Evidence, readings: Sequence[Reading]) -> Iterator[C
             "consistency",
             "strict",
             dict(advice.sources).get("consistency", ""),
-            f"{name_of(best)}, the best arm, gives the same answer in {share(worst.value)} of cases under "
-            f"{_change(worst)}; a machine that reads the answers needs {share(STRICT)} or more.",
+            f"{name_of(best)}, the best arm, gives the same answer in {numbers.share(worst.value)} of cases under "
+            f"{_change(worst)}; a machine that reads the answers needs {numbers.share(STRICT)} or more.",
         )
 
 

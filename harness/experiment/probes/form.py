@@ -13,7 +13,8 @@ from dataclasses import replace
 from harness.experiment.probes.base import Effort, Ground, Variant, share_of_cases
 from harness.experiment.probes.read import Answered, Evidence
 from harness.experiment.probes.words import gap, score
-from harness.experiment.wording import name_of, share
+from harness.experiment.wording import name_of
+from harness.publish import numbers
 from harness.records import CONTROL, Finding, Reading
 from harness.scenario import Kind, Scenario
 
@@ -104,10 +105,10 @@ def _lead(evidence: Evidence, held: dict[str, Answered]) -> str:
     if left.high < 0:
         return f"{opening} Held to the form, tuning is behind: its lead was form."
     if left.low > 0 and part < 0.5:
-        return f"{opening} About {share(max(0.0, part))} of the lead is form; the rest is not."
+        return f"{opening} About {numbers.share(max(0.0, part))} of the lead is form; the rest is not."
     if left.low > 0:
-        return f"{opening} About {share(part)} of the lead is form; something is left."
-    return f"{opening} Held to the form no lead is shown: about {share(min(1.0, part))} of it was form."
+        return f"{opening} About {numbers.share(part)} of the lead is form; something is left."
+    return f"{opening} Held to the form no lead is shown: about {numbers.share(min(1.0, part))} of it was form."
 
 
 def _mean(values: dict[str, float]) -> float:

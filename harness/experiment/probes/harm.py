@@ -21,8 +21,9 @@ from harness.experiment.probes.base import Effort, Ground, Variant, share_of_cas
 from harness.experiment.probes.read import Answered, Evidence
 from harness.experiment.probes.retrieval import SuppliedArm
 from harness.experiment.probes.words import gap, scored
-from harness.experiment.wording import name_of, points, share
+from harness.experiment.wording import name_of
 from harness.metrics.labels import fold
+from harness.publish import numbers
 from harness.records import CONTROL, Finding, Reading, Recipe
 from harness.scenario import Case, Kind, Scenario
 from harness.stats.paired import Interval
@@ -186,7 +187,7 @@ def _kept(found: Interval) -> str:
     if found.high < 0:
         return f"forgot some of its general ability: {gap(found)}"
     if found.low > -MUCH_LOST:
-        return f"kept its general ability, or lost no more than {points(MUCH_LOST)}: {gap(found)}"
+        return f"kept its general ability, or lost no more than {numbers.lead(MUCH_LOST)}: {gap(found)}"
     return f"may or may not have lost general ability: {gap(found)}"
 
 
@@ -251,7 +252,8 @@ def _leaking(evidence: Evidence) -> Iterator[Part]:
         row = _row(arm, "wrong, and a training output", "leaked", found, n=len(hits))
         tuned = run.recipe is not None and run.recipe.adapter is not None
         text = (
-            f"{name_of(arm)} gives a training output that is wrong for the case in {share(found.estimate)} of answers."
+            f"{name_of(arm)} gives a training output that is wrong for the case in {numbers.share(found.estimate)} of "
+            "answers."
             if tuned
             else ""
         )

@@ -12,12 +12,13 @@ from itertools import combinations
 from harness.errors import UserError
 from harness.experiment.probes.base import Effort, Ground, PartlyAnswered, Variant, share_of_cases
 from harness.experiment.probes.read import Evidence
-from harness.experiment.wording import name_of, share
+from harness.experiment.wording import name_of
 from harness.generation.isolation import completed, said
 from harness.judging.judge import Judgment, Question, judge_pairs
 from harness.judging.prompt import VERDICT
 from harness.judging.tally import HumanLabel, PairTally, tally
 from harness.models.base import TextModel
+from harness.publish import numbers
 from harness.records import CONTROL, Finding, Reading
 from harness.scenario import Scenario
 from harness.store import RunFolder
@@ -178,12 +179,12 @@ def _sentence(pair: PairTally) -> str:
     rate, low, high = pair.win_rate, pair.low, pair.high
     if high < EVEN:  # told from the side of the arm that is preferred
         first, second, rate, low, high = second, first, 1 - rate, 1 - high, 1 - low
-    span = f"{share(low)} to {share(high)}"
+    span = f"{numbers.share(low)} to {numbers.share(high)}"
+    often = f"in {numbers.share(rate)} of {read:,} comparisons, ties counted half ({span})."
     text = (
-        f"The judge prefers {first} to {second} in {share(rate)} of {read:,} comparisons, ties counted half ({span})."
+        f"The judge prefers {first} to {second} {often}"
         if low > EVEN
-        else f"The judge shows no preference between {first} and {second}: {first} is preferred in {share(rate)} of "
-        f"{read:,} comparisons, ties counted half ({span})."
+        else f"The judge shows no preference between {first} and {second}: {first} is preferred {often}"
     )
     return text + _unread(pair, of=read + pair.unreadable)
 

@@ -16,7 +16,8 @@ from harness.arms.bench import Bench
 from harness.experiment.probes.base import Effort, Ground, Variant, share_of_cases
 from harness.experiment.probes.read import Answered, Evidence
 from harness.experiment.probes.words import gap, score
-from harness.experiment.wording import name_of, share
+from harness.experiment.wording import name_of
+from harness.publish import numbers
 from harness.records import Finding, Passage, Reading, Recipe
 from harness.retrieval.settings import WAYS
 from harness.scenario import Case, Scenario
@@ -140,8 +141,8 @@ def _misses(evidence: Evidence, arm: str) -> Iterator[str]:
     if total and lost + given:
         yield (
             f"{name_of(arm)} missed {lost + given} of {total} cases whose document is known: {lost} by retrieval (the "
-            f"document was not among the passages) and {given} by generation ({share(given / (lost + given))}: it was "
-            "there and the answer was wrong)."
+            f"document was not among the passages) and {given} by generation "
+            f"({numbers.share(given / (lost + given))}: it was there and the answer was wrong)."
         )
 
 

@@ -14,7 +14,8 @@ from harness.arms.registry import arm as arm_named
 from harness.experiment.probes.base import Effort, Ground, Variant, tuned_among
 from harness.experiment.probes.read import Answered, Evidence
 from harness.experiment.probes.words import cause, score
-from harness.experiment.wording import listed, name_of, points
+from harness.experiment.wording import listed, name_of
+from harness.publish import numbers
 from harness.records import Finding, SeedSpread
 from harness.scenario import Scenario
 from harness.stats.seeds import spread
@@ -83,8 +84,8 @@ def _sentence(one: SeedSpread, *, is_share: bool) -> str:
     span = f"{score(low, is_share=is_share)} to {score(high, is_share=is_share)}"
     return (
         f"{name_of(one.arm)}: {span} over {len(one.scores)} training seeds. Its mean is uncertain by "
-        f"{points(one.seed_error)} because of the seeds and by {points(one.case_error)} because of the cases "
-        "(standard errors); both are in its interval."
+        f"{numbers.lead(one.seed_error)} because of the seeds and by {numbers.lead(one.case_error)} because of the "
+        "cases (standard errors); both are in its interval."
     )
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 
-from harness.experiment.wording import points, share
+from harness.publish import numbers
 from harness.stats.paired import Interval
 
 LONGEST_CAUSE = 160
@@ -13,20 +12,18 @@ LONGEST_CAUSE = 160
 
 
 def score(value: float, *, is_share: bool) -> str:
-    """62 %; or 41 of 100 for a graded metric."""
-    return share(value) if is_share else f"{math.floor(100 * value + 0.5 + 1e-9)} of 100"
+    """62 %; or 41 points for a graded metric."""
+    return numbers.score(value, is_share=is_share)
 
 
 def scored(found: Interval, *, is_share: bool) -> str:
     """62 % (54 to 70 %)."""
-    low, high = (math.floor(100 * v + 0.5 + 1e-9) for v in (found.low, found.high))
-    return f"{score(found.estimate, is_share=is_share)} ({low} to {high}{' %' if is_share else ''})"
+    return numbers.score_interval(found.estimate, found.low, found.high, is_share=is_share)
 
 
 def gap(found: Interval) -> str:
-    """-3 points (-8 to 2): a difference with its interval."""
-    low, high = (points(v).removesuffix("s").removesuffix(" point") for v in (found.low, found.high))
-    return f"{points(found.estimate)} ({low} to {high})"
+    """−3 points (−8 to 2): a difference with its interval."""
+    return numbers.lead_interval(found.estimate, found.low, found.high)
 
 
 def size(found: Interval) -> str:
@@ -57,9 +54,5 @@ def about(count: float) -> str:
 
 
 def minutes(seconds: float) -> str:
-    """A duration in words: `4 s`, `3.2 min`, `1.5 h`."""
-    if seconds < 0.1:
-        return "less than 0.1 s"
-    if seconds < 90:
-        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5_400 else f"{seconds / 3600:.1f} h"
+    """A duration in words: `4 s`, `3 min 12 s`."""
+    return numbers.seconds(seconds)

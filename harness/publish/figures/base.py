@@ -24,6 +24,8 @@ SIZE = 9.0
 """Points, of words."""
 LINE = 0.165
 """Inches from one line of words to the next."""
+_TICK_LETTER = 0.075
+"""Inches that a letter of a tick's label takes."""
 _MOST_LETTERS = 24
 """That an inch can hold, however narrow."""
 _FEWEST = 6
@@ -102,14 +104,18 @@ def set_axis(axes: Any, axis: Axis, which: str) -> None:
     one = getattr(axes, f"{which}axis")
     getattr(axes, f"set_{which}scale")("log" if axis.logarithmic else "linear")
     getattr(axes, f"set_{which}lim")(axis.ticks[0][0], axis.ticks[-1][0])
-    set_ticks(one, axis.ticks)
+    set_ticks(axes, one, axis.ticks)
     one.set_minor_locator(NullLocator())
     one.set_minor_formatter(NullFormatter())
 
 
-def set_ticks(axis: Any, ticks: Ticks) -> None:
-    """Places and their labels."""
-    axis.set_ticks([place for place, _ in ticks], [shortened(one_line(text), 24) for _, text in ticks])
+def set_ticks(axes: Any, axis: Any, ticks: Ticks) -> None:
+    """Places and their labels; along the x axis every second label is left out where there is no room for all."""
+    labels = [shortened(one_line(text), 24) for _, text in ticks]
+    room = axes.get_window_extent().width / axes.figure.dpi
+    if axis.axis_name == "x" and sum(map(len, labels)) * _TICK_LETTER + len(labels) * 0.1 > room:
+        labels = [label if (len(labels) - 1 - place) % 2 == 0 else "" for place, label in enumerate(labels)]
+    axis.set_ticks([place for place, _ in ticks], labels)
 
 
 def apart(places: Sequence[float], *, gap: float, low: float = 0.0, high: float = 1.0) -> list[float]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.publish import numbers
+from harness.publish.axes import count_axis, log_axis
 from harness.publish.blocks import (
     Bar,
     Block,
@@ -21,7 +22,7 @@ from harness.records import CONTROL, ArmScore
 from harness.report.data import ReportData
 from harness.report.names import arm_name, metric_title
 from harness.report.prices import priced
-from harness.report.sections.axes import count_axis, log_axis, score_axis, tone
+from harness.report.sections.axes import score_axis, tone
 from harness.report.sections.scores import in_words, recommended_rows, row_name, written
 
 _FEW_TIMED = 20

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from harness.publish import numbers
+from harness.publish.axes import count_axis
 from harness.publish.blocks import (
     Axis,
     Bar,
@@ -35,7 +36,7 @@ from harness.report.names import (
     measure_title,
     metric_title,
 )
-from harness.report.sections.axes import count_axis, score_axis, score_ticks, score_top, tone
+from harness.report.sections.axes import score_axis, score_ticks, score_top, tone
 from harness.report.sections.cases import HIT, RIGHT
 from harness.report.sections.scores import in_words
 from harness.report.sections.verdict import interval_name

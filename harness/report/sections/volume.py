@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from harness.publish import numbers
+from harness.publish.axes import log_axis
 from harness.publish.blocks import Block, Bullets, Column, Dot, Line, Lines, Paragraph, Section, Table
 from harness.report.data import ReportData
 from harness.report.names import arm_in_sentence, arm_name
 from harness.report.prices import ArmPrice, Priced, break_even, priced
-from harness.report.sections.axes import log_axis, tone
+from harness.report.sections.axes import tone
 from harness.report.sections.scores import recommended_rows, row_name
 
 _THOUSAND = 1000
