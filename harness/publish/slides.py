@@ -84,6 +84,8 @@ def _presentation(template: bytes | None) -> Any:
         made = pptx.Presentation(opened(template, "pptx"))
     except (KeyError, ValueError, AttributeError) as error:
         raise refused("pptx", error) from None
+    for extension in made.part._element.xpath("./p:extLst"):  # the list of sections, among others
+        made.part._element.remove(extension)
     slides = made.slides._sldIdLst
     for one in list(slides):
         made.part.drop_rel(one.rId)
@@ -387,6 +389,10 @@ def _text_slides(deck: _Deck, title: str, blocks: Sequence[Block], *, notes: str
 
 
 def _sentences(blocks: Sequence[Block]) -> Iterator[str]:
+    yield from (text for text in _all_sentences(blocks) if text.strip())
+
+
+def _all_sentences(blocks: Sequence[Block]) -> Iterator[str]:
     for block in blocks:
         if (isinstance(block, Paragraph) and not block.note) or isinstance(block, Subheading):
             yield block.text
@@ -435,7 +441,7 @@ def _picture_slide(deck: _Deck, title: str, block: Picture, *, above: str) -> No
 def _headed(deck: _Deck, slide: Any, above: str, caption: str) -> _Box:
     """Puts text and caption at the top of a slide; what is left below them."""
     area = deck.content
-    texts = [text for text in (above, shortened_words(one_line(caption), 160)) if text]
+    texts = [text for text in (above, shortened_words(one_line(caption), 160)) if text] or [" "]
     tall = [_height([text], area.width, size) for text, size in zip(texts, (14, 12)[-len(texts) :], strict=True)]
     if above:
         deck.text(slide, [above], _Box(area.left, area.top - 0.08, area.width, tall[0]), size=14)
@@ -452,7 +458,7 @@ def _describe_shape(shape: Any, words: str) -> None:
 
 def _table_slides(deck: _Deck, title: str, block: Table, *, above: str) -> None:
     """A native table, continued on further slides; what has too many columns stays in the report."""
-    if len(block.columns) > _MOST_COLUMNS + 2:
+    if len(block.columns) > _MOST_COLUMNS + 2 or not block.columns or not block.rows:
         return
     area = deck.content
     head = 0.4 + (_height([above], area.width, 14) if above else 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,6 +39,9 @@ PLACEHOLDER = "{{report}}"
 _MUTED, _LINE = "57606A", "C9CED6"
 _FONT = "Arial"
 """On every Windows and Mac; elsewhere Liberation Sans has the same widths."""
+_NAMED = re.compile(r"\{\{\s*(client|firm|title|date)\s*\}\}")
+_LONGEST_WHOLE = 600
+"""Letters in a cell up to which its row is kept on one page."""
 _TWIPS = 1440
 """To an inch."""
 _SIZES = ((5, 9.5), (7, 8.5), (9, 7.5), (12, 6.5))
@@ -68,6 +72,7 @@ def to_docx(report: Report, brand: Brand, *, template: bytes | None = None) -> b
         _moved(document, place, before)
     if template is not None:
         _fill_in(document, report, brand)
+        _forget_what_was_there(document)
     _describe(document, report, brand)
     buffer = io.BytesIO()
     document.save(buffer)
@@ -108,14 +113,29 @@ def _fill_in(document: Any, report: Report, brand: Brand) -> None:
     """Placeholders in the body, in headers and in footers; nothing in them is ever code."""
     values = {"client": brand.client, "firm": brand.firm, "title": report.title, "date": brand.date}
     for paragraph in _all_paragraphs(document):
-        text = paragraph.text
-        for name, value in values.items():
-            text = text.replace(f"{{{{{name}}}}}", one_line(value))
+        text = _NAMED.sub(lambda found: one_line(values[found[1]]), paragraph.text)  # in one go: a value is never one
         if text != paragraph.text:
             first, *rest = paragraph.runs
             first.text = text
             for run in rest:
                 run.text = ""
+
+
+def _forget_what_was_there(document: Any) -> None:
+    """Pictures of the template's old body, and the path of the template that it was attached to, reach no client."""
+    from docx.opc.constants import RELATIONSHIP_TYPE
+    from docx.oxml.ns import qn
+
+    body: str = document.element.xml
+    for name, link in list(document.part.rels.items()):
+        if link.reltype == RELATIONSHIP_TYPE.IMAGE and f'"{name}"' not in body:
+            del document.part.rels[name]
+    settings = document.settings
+    for attached in settings.element.findall(qn("w:attachedTemplate")):
+        name = attached.get(qn("r:id"))
+        settings.element.remove(attached)
+        if name in settings.part.rels:
+            del settings.part.rels[name]
 
 
 def _all_paragraphs(document: Any) -> Iterator[Any]:
@@ -263,11 +283,15 @@ class _Writer:
             made._p.get_or_add_pPr().append(_element("w:bidi"))
         return made
 
+    def has(self, name: str) -> bool:
+        """Whether the document has a style of this name."""
+        return name in [style.name for style in self.document.styles]
+
     def style(self, name: str) -> str:
         """The style's name, once the document has it."""
         from docx.enum.style import WD_STYLE_TYPE
 
-        if name not in [style.name for style in self.document.styles]:
+        if not self.has(name):
             made = self.document.styles.add_style(name, WD_STYLE_TYPE.PARAGRAPH)
             made.base_style = self.document.styles["Normal"]
         return name
@@ -327,7 +351,10 @@ def _letterhead(writer: _Writer, report: Report) -> None:
 
 
 def _contents(writer: _Writer, titles: Sequence[str]) -> None:
-    """A table of contents that is filled already and that Office brings up to date, page numbers included."""
+    """A table of contents that is filled already; Office adds the page numbers where it is told to update it (F9).
+
+    Nothing asks for that on opening: Word would put a question to the client.
+    """
     writer.paragraph("Contents", "TOC Heading" if writer.own else None, bold=True, size=13)
     start = writer.paragraph("")
     for kind in ("begin", "code", "separate"):
@@ -337,8 +364,7 @@ def _contents(writer: _Writer, titles: Sequence[str]) -> None:
             code.text = ' TOC \\o "1-1" \\h \\z \\u '
             run._r.append(code)
         else:
-            more = {"w:dirty": "true"} if kind == "begin" else {}
-            run._r.append(_element("w:fldChar", **{"w:fldCharType": kind}, **more))
+            run._r.append(_element("w:fldChar", **{"w:fldCharType": kind}))
     last = start
     for place, title in enumerate(titles):
         last = start if place == 0 else writer.paragraph("")
@@ -358,8 +384,9 @@ def _subheading(writer: _Writer, block: Subheading) -> None:
 
 
 def _bullets(writer: _Writer, block: Bullets) -> None:
+    sign = "" if writer.has("List Bullet") else "• "  # a style that had to be made has no bullets of its own
     for item in block.items:
-        writer.paragraph(item, "List Bullet").paragraph_format.space_after = 0
+        writer.paragraph(f"{sign}{item}", "List Bullet" if not sign else None).paragraph_format.space_after = 0
 
 
 def _facts(writer: _Writer, block: Facts) -> None:
@@ -407,7 +434,10 @@ def _table(writer: _Writer, block: Table) -> None:
         ]
 
     rows = [_row(cells([column.title for column in block.columns], head=True), head=True)]
-    rows += [_row(cells(row, bold=place in block.marked)) for place, row in enumerate(block.rows)]
+    rows += [
+        _row(cells(row, bold=place in block.marked), whole=max(map(len, row), default=0) <= _LONGEST_WHOLE)
+        for place, row in enumerate(block.rows)
+    ]
     _put_table(writer, rows, widths)
 
 
@@ -454,9 +484,10 @@ def _cell(  # each a trait of the cell
     return f"<w:tc>{width}<w:p>{layout}{_run(text, size, bold=bold, color=color)}</w:p></w:tc>"
 
 
-def _row(cells: Sequence[str], *, head: bool = False) -> str:
+def _row(cells: Sequence[str], *, head: bool = False, whole: bool = True) -> str:
     repeated = "<w:tblHeader/>" if head else ""
-    return f"<w:tr><w:trPr><w:cantSplit/>{repeated}</w:trPr>{''.join(cells)}</w:tr>"
+    kept = "<w:cantSplit/>" if whole else ""
+    return f"<w:tr><w:trPr>{kept}{repeated}</w:trPr>{''.join(cells)}</w:tr>"
 
 
 def _twips(share: float, writer: _Writer) -> int:

@@ -115,3 +115,8 @@ def test_a_house_template_keeps_its_size_and_master_and_loses_its_slides():
 def test_a_template_that_is_none_is_refused_with_a_sentence(template):
     with pytest.raises(UserError, match=r"is no \.pptx file that can be opened"):
         to_pptx(samples.every_block(), PLAIN, template=template)
+
+
+def test_empty_texts_and_tables_are_passed_over():
+    blocks = (Paragraph(""), Bullets(("", " ")), Table("", (Column("a"),), ()), Table("None", (), ()))
+    assert len(opened(to_pptx(report_with(*blocks), PLAIN)).slides) == 2

@@ -9,6 +9,7 @@ import pytest
 import samples
 from docx.oxml.ns import qn
 from docx.shared import Pt
+from PIL import Image
 
 from harness.errors import UserError
 from harness.publish.blocks import Column, Paragraph, Place, Report, Section, Table
@@ -176,3 +177,33 @@ def test_a_wide_table_keeps_all_columns_and_gets_smaller_type():
         one.get(qn("w:val")) for one in document.tables[0]._tbl.iter(qn("w:sz")) if one.getparent().tag == qn("w:rPr")
     }
     assert sizes == {"12"}
+
+
+def test_nothing_of_the_templates_old_body_is_left_in_the_file():
+    document = docx.Document(io.BytesIO(house("Old text")))
+    picture = io.BytesIO()
+    Image.new("RGB", (40, 40), "red").save(picture, "PNG")
+    document.add_picture(io.BytesIO(picture.getvalue()))
+    buffer = io.BytesIO()
+    document.save(buffer)
+    plain = Report("T", "", Section("S", "verdict", (Paragraph("x"),)), ())
+    made = to_docx(plain, PLAIN, template=buffer.getvalue())
+    assert [name for name in zipfile.ZipFile(io.BytesIO(made)).namelist() if "media" in name] == []
+
+
+def test_a_client_whose_name_is_a_placeholder_stays_what_it_is():
+    brand = Brand(client="{{title}}", firm="F")
+    texts = [
+        p.text
+        for p in opened(
+            to_docx(samples.every_block(), brand, template=house("For {{ client }}", "{{report}}"))
+        ).paragraphs
+    ]
+    assert texts[0] == "For {{title}}"
+
+
+def test_a_row_that_may_not_fit_a_page_may_be_split():
+    table = Table("Long", (Column("a"),), (("short",), ("word " * 400,)))
+    made = opened(to_docx(Report("T", "", Section("S", "verdict", (table,)), ()), PLAIN))
+    kept = [row.find(f"{qn('w:trPr')}/{qn('w:cantSplit')}") is not None for row in made.element.body.iter(qn("w:tr"))]
+    assert kept == [True, True, False]
