@@ -35,11 +35,14 @@ def write_reports(data: ReportData, folder: Path, *, form: Form = USUAL_FORM) ->
         UserError: the folder cannot be written, or a template is none.
     """
     report = build_report(data)
+    # The subtitle has the day of the run; on a firm's own paper it also stands where a date is looked for.
+    plain = form.brand == PLAIN and not form.templates
+    date = form.brand.date or ("" if plain else numbers.date(data.provenance.started))
     return write_documents(
         replace(report, title=form.brand.title or report.title),
         folder,
         formats=form.formats,
         name=NAME,
-        brand=replace(form.brand, date=form.brand.date or numbers.date(data.provenance.started)),
+        brand=replace(form.brand, date=date),
         templates=form.templates,
     )

@@ -44,13 +44,26 @@ def test_the_first_page_has_its_question_one_lead_three_numbers_and_a_next_step(
         (builders.winner, "Build RAG + LoRA as it was set up here"),
         (builders.tie, "Start with the prompt, the cheapest of the arms that do the job equally well"),
         (builders.none_useful, "Build none of these yet."),
-        (builders.not_enough_cases, "Run the trial again without --quick"),
+        (builders.not_enough_cases, "Collect about 228 more cases"),
         (builders.failed_arm, "Build RAG as it was set up here"),
         (builders.could_not_compare, "Mend what stopped the arms"),
     ],
 )
 def test_the_next_step_follows_from_the_verdict(build, words):
     assert next_step(build()).startswith(words)
+
+
+def test_a_tie_is_broken_by_a_rival_that_is_ahead_by_what_counts():
+    assert reasons_to_change(builders.tie())[0].startswith(
+        "New cases on which RAG is ahead of the prompt by the 5 points that count; in this trial it was +"
+    )
+
+
+def test_a_quick_run_with_too_few_cases_asks_for_more_and_for_a_full_run():
+    assert "then run again without --quick" in next_step(builders.not_enough_cases())
+    quick = builders.winner()
+    quick = replace(quick, scenario=replace(quick.scenario, quick=True))
+    assert next_step(quick) == "Run the trial again without --quick; then decide."
 
 
 def test_too_few_cases_ask_for_those_that_are_missing_and_call_the_choice_provisional():

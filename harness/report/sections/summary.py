@@ -120,12 +120,20 @@ def _open_gap(data: ReportData) -> Iterator[str]:
 
 
 def _narrow_lead(data: ReportData) -> Iterator[str]:
-    """The strongest rival, and by how little it may be behind."""
+    """The strongest rival, and by how little it may be behind; in a tie, by how much it would have to be ahead."""
     pair = closest_rival(data)
-    if pair is None or data.verdict.kind is not VerdictKind.WINNER:
+    if pair is None or data.verdict.kind not in (VerdictKind.WINNER, VerdictKind.TIE):
+        return
+    margin = numbers.gap(data.verdict.margin)
+    if data.verdict.kind is VerdictKind.TIE:
+        pair = seen_from(pair, pair.second)
+        lead = numbers.difference_interval(pair.difference, pair.low, pair.high)
+        yield (
+            f"New cases on which {arm_in_sentence(pair.first)} is ahead of {arm_in_sentence(pair.second)} by the "
+            f"{margin} that count; in this trial it was {lead}."
+        )
         return
     lead = numbers.difference_interval(pair.difference, pair.low, pair.high)
-    margin = numbers.gap(data.verdict.margin)
     yield (
         f"New cases on which {arm_in_sentence(pair.first)} is not ahead of {arm_in_sentence(pair.second)} by the "
         f"{margin} that count; in this trial it was {lead}."
@@ -184,6 +192,8 @@ def next_step(data: ReportData) -> str:
     """What to do now, by what the trial came to."""
     if data.verdict.exploratory:
         return "Confirm the verdict on cases that nobody has seen answers to, under a rule that is fixed before."
+    if data.scenario.quick and data.verdict.kind is VerdictKind.NOT_ENOUGH_CASES:
+        return _more_cases(data).replace("run the same command again", "run again without --quick")
     if data.scenario.quick:
         return "Run the trial again without --quick; then decide."
     return {

@@ -1,0 +1,87 @@
+"""A redacted report holds nothing personal, in any format; everything else of it stays."""
+
+import re
+import zipfile
+from dataclasses import replace
+
+import builders
+import pytest
+from pypdf import PdfReader
+
+from harness.publish.write import FORMATS
+from harness.records import Passage
+from harness.report.redact import redacted
+from harness.report.write import Form, write_reports
+
+SENSITIVE = {
+    "mail": ("jane.doe@firm.example", "[email]"),
+    "phone": ("+44 20 7946 0958", "[phone]"),
+    "card": ("4111 1111 1111 1111", "[card]"),
+    "iban": ("DE89 3704 0044 0532 0130 00", "[iban]"),
+    "id": ("536-90-4399", "[id number]"),
+    "key": ("AKIAIOSFODNN7EXAMPLE", "[secret]"),
+}
+TEXT = "; ".join(found for found, _ in SENSITIVE.values())
+MASKED = "; ".join(mask for _, mask in SENSITIVE.values())
+
+
+@pytest.mark.parametrize(
+    "kind", ["winner", "tie", "none_useful", "not_enough_cases", "could_not_compare", "failed_arm"]
+)
+def test_where_nothing_is_personal_nothing_changes(kind):
+    data = getattr(builders, kind)()
+    assert redacted(data) == data
+
+
+def test_every_text_of_the_records_is_masked():
+    data = builders.with_text(TEXT)
+    done = redacted(replace(data, others=(data,)))
+    assert not [found for found, _ in SENSITIVE.values() if found in repr(done)]
+    assert MASKED in repr(done)
+    assert done.cases[0].input == data.cases[0].input.replace(TEXT, MASKED)
+
+
+def test_the_original_is_not_touched():
+    data = builders.with_text(TEXT)
+    before = repr(data)
+    redacted(data)
+    assert repr(data) == before
+
+
+def test_ids_that_are_masked_stay_apart_and_find_what_they_found():
+    data = builders.winner()
+    first, second = (case.id for case in data.cases[:2])
+    names = {first: "a@x.example", second: "b@x.example"}
+    cases = tuple(replace(case, id=names.get(case.id, case.id)) for case in data.cases)
+    scores = tuple(replace(score, case_id=names.get(score.case_id, score.case_id)) for score in data.case_scores)
+    made = tuple(replace(one, case_id=names.get(one.case_id, one.case_id)) for one in data.predictions)
+    done = redacted(replace(data, cases=cases, case_scores=scores, predictions=made))
+    assert [case.id for case in done.cases[:2]] == ["[email]", "[email] 2"]
+    assert len(done.case_score_of) == len(data.case_score_of)
+    assert done.case_score_of["[email] 2", "rag"].answer == data.case_score_of[second, "rag"].answer
+
+
+def test_passages_are_found_by_their_masked_ids():
+    data = builders.winner()
+    name = "mail from jo@firm.example"
+    passages = {name: Passage(name, name, "Re: call +44 20 7946 0958", "text")}
+    predictions = (replace(data.predictions[0], passages=(name,)), *data.predictions[1:])
+    done = redacted(replace(data, passages=passages, predictions=predictions))
+    assert done.passages[done.predictions[0].passages[0]].title == "Re: call [phone]"
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_no_format_says_what_was_masked(kind, tmp_path):
+    [path] = write_reports(redacted(builders.with_text(TEXT)), tmp_path, form=Form((kind,)))
+    said = re.sub(r"\s+", " ", text_of(path))
+    assert not [found for found, _ in SENSITIVE.values() if found in said]
+    assert "[email]" in said.replace("\\", "")
+
+
+def text_of(path):
+    if path.suffix == ".pdf":
+        return "\n".join(page.extract_text() for page in PdfReader(path).pages)
+    if path.suffix in (".docx", ".pptx"):
+        with zipfile.ZipFile(path) as parts:
+            return " ".join(parts.read(name).decode() for name in parts.namelist() if name.endswith(".xml"))
+    return path.read_text(encoding="utf-8")
