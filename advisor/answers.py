@@ -9,6 +9,7 @@ import json
 import os
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
@@ -17,10 +18,13 @@ from pathlib import Path
 from advisor.errors import AnswerProblems, UserError
 from advisor.questionnaire import Questionnaire, did_you_mean, load_questionnaire, parse_value, printable, shown_raw
 from advisor.records import Answer, Conflict, Source, Value
+from harness.publish.given import parse_toml
 
 SESSION_SCHEMA_VERSION = 1
 LARGEST_FILE = 1 << 20
 """Bytes; a file of answers is a page of text."""
+MOST_PROBLEMS = 60
+"""Problems that are told one by one."""
 
 _STRENGTH = {source: place for place, source in enumerate(Source)}
 """0 is the strongest."""
@@ -197,6 +201,8 @@ def _checked(
     answers: dict[str, Answer] = {}
     seen: set[str] = set()
     for key, raw in pairs:
+        if len(problems) > MOST_PROBLEMS:
+            break
         if key in seen:
             problems.append(f"{_name(key)} is given twice")
             continue
@@ -218,6 +224,8 @@ def _value(questionnaire: Questionnaire, key: str, raw: object) -> Value | None:
 def _all_well(answers: tuple[Answer, ...], problems: list[str], *, empty: str = "") -> tuple[Answer, ...]:
     if not problems and not answers and empty:
         problems = [f'{empty}; write a key and a value a line, such as gap = "facts"']
+    if len(problems) > MOST_PROBLEMS:
+        problems = [*problems[:MOST_PROBLEMS], "there are more problems; mend these first"]
     if problems:
         raise AnswerProblems(problems)
     return answers
@@ -285,8 +293,8 @@ def _noting(repeated: list[str]) -> Callable[[list[tuple[str, object]]], dict[st
     def table(pairs: list[tuple[str, object]]) -> dict[str, object]:
         fields = dict(pairs)
         if len(fields) < len(pairs):
-            keys = [key for key, _ in pairs]
-            repeated.extend(key for key in fields if keys.count(key) > 1)
+            times = Counter(key for key, _ in pairs)
+            repeated.extend(key for key in fields if times[key] > 1)
         return fields
 
     return table
@@ -294,11 +302,9 @@ def _noting(repeated: list[str]) -> Callable[[list[tuple[str, object]]], dict[st
 
 def _parse_toml(text: str, path: Path) -> object:
     try:
-        return tomllib.loads(text)
+        return parse_toml(text)
     except tomllib.TOMLDecodeError as error:
         raise AnswerProblems([f"{path} is not valid TOML: {_place(str(error), text)}"]) from None
-    except (ValueError, RecursionError) as error:
-        raise AnswerProblems([f"{path} is not valid TOML: {_unreadable(error)}"]) from None
 
 
 def _place(message: str, text: str) -> str:
@@ -388,7 +394,7 @@ def _saved_answers(records: list[object]) -> tuple[Answer, ...]:
     }
     answers = _checked(pairs, problems, source=Source.SESSION, note="")
     if problems:
-        raise ValueError("; ".join(problems))
+        raise ValueError("; ".join(problems[:MOST_PROBLEMS]))
     return tuple(Answer(one.key, one.value, one.source, notes[one.key]) for one in answers)
 
 

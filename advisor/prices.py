@@ -7,10 +7,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from advisor.errors import AnswerProblems, UserError
 from advisor.questionnaire import did_you_mean, shown_raw
+from harness.publish.given import CannotRead, parse_toml, read_whole
+
+_MOST_PROBLEMS = 50
 
 _SHARES = frozenset(
     [
@@ -80,9 +85,9 @@ def read_prices(path: Path | None) -> Prices:
     if path is None:
         return prices
     own = _parsed(path)
-    if problems := [f"{path}: {problem}" for problem in _problems(own, prices)]:
+    if problems := [f"{path}: {problem}" for problem in islice(_problems(own, prices), _MOST_PROBLEMS)]:
         raise AnswerProblems(problems)
-    meta = own.get("meta", {})
+    meta: Mapping[str, object] = own.get("meta", {})
     day, currency = str(meta.get("date", prices.date)), str(meta.get("currency", prices.currency)).strip()
     return Prices(day, currency, {**prices.figures, **dict(_figures(own))})
 
@@ -93,14 +98,14 @@ def _figures(table: Mapping[str, Mapping[str, float]]) -> Iterator[tuple[str, fl
             yield from ((f"{part}.{key}", float(value)) for key, value in lines.items())
 
 
-def _parsed(path: Path) -> dict[str, dict[str, float]]:
+def _parsed(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}); expected a price table as TOML") from None
+        return parse_toml(read_whole(path).decode("utf-8-sig"))
+    except CannotRead as error:
+        raise UserError(f"{path} {error}; expected a price table as TOML") from None
     except UnicodeDecodeError:
         raise UserError(f"{path} is not UTF-8 text; save it as UTF-8 (`advise prices` prints a table)") from None
-    except (ValueError, RecursionError) as error:  # tomllib's own error names the line and is a ValueError
+    except tomllib.TOMLDecodeError as error:  # it names the line
         raise UserError(f"{path} is no TOML: {error}; `advise prices` prints a table to start from") from None
 
 

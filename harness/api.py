@@ -32,6 +32,7 @@ from harness.publish.write import templates_in
 from harness.records import ArmScore, Comparison, Verdict
 from harness.report.advice_file import AdviceFile, read_advice_file
 from harness.report.content import ReportData
+from harness.report.redact import redacted
 from harness.report.write import USUAL, Form, write_reports
 from harness.retrieval.embed import SentenceEmbedder
 from harness.scenario import Problem, Scenario, StatedAdvice
@@ -191,6 +192,8 @@ class ReportOptions:
     """House templates, `.docx` and `.pptx`."""
     out: Path | None = None
     """Folder to write into; None: the first run's folder."""
+    redact: bool = False
+    """Personal data and secrets are masked."""
 
 
 def report(*run_folders: Path, options: ReportOptions | None = None) -> tuple[Path, ...]:
@@ -208,6 +211,8 @@ def report(*run_folders: Path, options: ReportOptions | None = None) -> tuple[Pa
     data = replace(first, advice=advice, prices=client.prices, others=tuple(others))
     if advice is not None:
         data = replace(data, verdict=_against(data, advice))
+    if options.redact:
+        data = redacted(data)
     return write_reports(data, options.out or run_folders[0], form=form)
 
 

@@ -1,6 +1,7 @@
 """The documents of a scenario: rows of `corpus.jsonl`, or text, Markdown, HTML, PDF and Word files under `corpus/`.
 
-The libraries that open PDF, Word and HTML files are imported when the first such file is met.
+The libraries that open PDF, Word and HTML files work in a helper process (`harness.publish.apart`), which is started
+when the first such file is met: a hostile file can neither keep us waiting nor fill the memory.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.jsonl import JsonLine, json_lines, kind_of, text_of
+from harness.publish.apart import Apart, Refused
 from harness.scenario import Document, Problem
 
 if TYPE_CHECKING:
@@ -47,7 +49,13 @@ DAMAGED = (
 )
 """What a damaged file makes the libraries for PDF, Word and Excel raise, beside their own errors."""
 
-_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # begins like that of UTF-16
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 _ROW_FIELDS = ("id", "title", "text")
 _HIDDEN_TAGS = ("script", "style", "template", "noscript", "title")
 _BLOCK_TAGS = re.compile(
@@ -64,10 +72,6 @@ class _Content:
     """Something worth a warning, such as a guessed encoding."""
 
 
-class _ReadError(ValueError):
-    """A file that its reader cannot open; the message says why."""
-
-
 def read_documents(folder: Path, *, corpus: str = "") -> tuple[tuple[Document, ...], tuple[Problem, ...]]:
     """Read the folder's `corpus.jsonl` and `corpus/`, or only `corpus` (relative to `folder`) where it is given.
 
@@ -78,8 +82,13 @@ def read_documents(folder: Path, *, corpus: str = "") -> tuple[tuple[Document, .
     sources = [corpus] if corpus else [name for name in DEFAULT_SOURCES if os.path.lexists(folder / name)]
     if len(sources) > 1:
         found.append(Problem("warning", "corpus.jsonl and corpus/ are both here; both are read", "corpus.jsonl"))
-    for name in sources:
-        found.extend(_read_source(folder, name))
+    with Apart() as apart:
+        for name in sources:
+            try:
+                found.extend(_read_source(folder, name, apart=apart))
+            except OSError as error:  # a name that the system refuses, a folder that may not be entered
+                said = f"the corpus cannot be read ({error.strerror or error})"
+                found.append(Problem("error", said, _shown(name)[:200]))
     documents = [item for item in found if isinstance(item, Document)]
     problems = [item for item in found if isinstance(item, Problem)]
     return tuple(documents), (*problems, *_same_ids(documents))
@@ -100,10 +109,10 @@ def decode_text(data: bytes) -> tuple[str, str]:
         return data.decode("cp1252", errors="replace"), note
 
 
-def _read_source(folder: Path, name: str) -> Iterator[Document | Problem]:
+def _read_source(folder: Path, name: str, *, apart: Apart) -> Iterator[Document | Problem]:
     path = folder / name
     if path.is_dir():
-        yield from _read_folder(path, name=name, home=folder)
+        yield from _read_folder(path, name=name, home=folder, apart=apart)
     elif path.is_file() and path.suffix == ".jsonl":
         yield from _read_rows(path, name)
     elif path.is_file():
@@ -178,18 +187,20 @@ def _row_document(line: JsonLine, name: str, *, lines: dict[str, int]) -> Iterat
 # Files
 
 
-def _read_folder(root: Path, *, name: str, home: Path) -> Iterator[Document | Problem]:
-    if root.is_symlink() and not root.resolve().is_relative_to(home.resolve()):
+def _read_folder(root: Path, *, name: str, home: Path, apart: Apart) -> Iterator[Document | Problem]:
+    if root.is_symlink() and not _stays_inside(root, home):
         message = "is a link that leaves the scenario's folder and was not followed; copy the documents here"
         yield Problem("warning", message, name)
         return
     unknown: dict[str, list[str]] = {}
     for path, problem in sorted(_walk(root), key=lambda item: item[0].relative_to(root).as_posix()):
         source = f"{name}/{path.relative_to(root).as_posix()}"
-        if problem:
+        if not source.isprintable():
+            yield Problem("warning", "the name holds signs that cannot be shown; rename the file", _shown(source))
+        elif problem:
             yield Problem("warning", problem, source)
         elif path.suffix.lower() in _READERS:
-            yield from _read_file(path, document_id=path.relative_to(root).as_posix(), source=source)
+            yield from _read_file(path, document_id=path.relative_to(root).as_posix(), source=source, apart=apart)
         else:
             unknown.setdefault(path.suffix.lower(), []).append(source)
     for ending, files in unknown.items():
@@ -205,7 +216,7 @@ def _walk(root: Path) -> Iterator[tuple[Path, str]]:
         folders[:] = [folder for folder in folders if not folder.startswith(".")]
         for path in (Path(place) / entry for entry in (*folders, *files)):
             if path.is_symlink():
-                if not path.resolve().is_relative_to(root.resolve()):
+                if not _stays_inside(path, root):
                     yield path, "is a link that leaves the folder and was not followed; copy the file here"
             elif path.is_file() and not path.name.startswith((".", "~$")):
                 yield path, ""
@@ -213,12 +224,23 @@ def _walk(root: Path) -> Iterator[tuple[Path, str]]:
         yield Path(error.filename), f"the folder cannot be opened ({error.strerror}) and was left out"
 
 
-def _read_file(path: Path, *, document_id: str, source: str) -> Iterator[Document | Problem]:
+def _stays_inside(link: Path, folder: Path) -> bool:
+    """Whether a link leads to a place in the folder; `realpath` bears links that lead in circles."""
+    return Path(os.path.realpath(link)).is_relative_to(os.path.realpath(folder))
+
+
+def _shown(name: str) -> str:
+    """A file's name without control characters and without bytes that are no UTF-8."""
+    return "".join(sign if sign.isprintable() else "?" for sign in name)
+
+
+def _read_file(path: Path, *, document_id: str, source: str, apart: Apart) -> Iterator[Document | Problem]:
     try:
         if path.stat().st_size > LARGEST_FILE:
-            raise _ReadError(f"is larger than {LARGEST_FILE // 1_000_000} MB; split it")
-        content = _READERS[path.suffix.lower()](path)
-    except _ReadError as error:
+            raise Refused(f"is larger than {LARGEST_FILE // 1_000_000} MB; split it")
+        reader = _READERS[path.suffix.lower()]
+        content = reader(path) if reader in _IN_PLACE else apart.call(reader, path)
+    except Refused as error:
         yield Problem("error", str(error), source)
         return
     except OSError as error:
@@ -237,7 +259,7 @@ def _read_file(path: Path, *, document_id: str, source: str) -> Iterator[Documen
 def _clean(text: str) -> str:
     """Drop what cannot be written as UTF-8, NULs and trailing blanks; at most one empty line in a row."""
     text = text.encode("utf-8", errors="ignore").decode().replace("\0", "")
-    return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t\r]+\n", "\n", text)).strip()
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r"(?<![ \t\r])[ \t\r]+\n", "\n", text)).strip()
 
 
 def _one_line(text: str) -> str:
@@ -252,8 +274,8 @@ def _plain(path: Path) -> _Content:
 def _markdown(path: Path) -> _Content:
     text, note = decode_text(path.read_bytes())
     outside_code = re.sub(r"^(```|~~~).*?^\1", "", text, flags=re.MULTILINE | re.DOTALL)
-    heading = re.search(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", outside_code, flags=re.MULTILINE)
-    return _Content(heading[1] if heading else "", text, note)
+    heading = re.search(r"^#{1,6}[ \t]+([^\s#].*)$", outside_code, flags=re.MULTILINE)
+    return _Content(heading[1].rstrip(" \t\r#") if heading else "", text, note)
 
 
 def _html(path: Path) -> _Content:
@@ -265,7 +287,7 @@ def _html(path: Path) -> _Content:
             warnings.simplefilter("ignore")  # its advice on parsers is for programmers
             page = BeautifulSoup(path.read_bytes(), "html.parser")
     except (ParserRejectedMarkup, RecursionError) as error:
-        raise _ReadError(f"cannot be read as HTML ({error}); save it again or take it out") from error
+        raise Refused(f"cannot be read as HTML ({_short(error)}); save it again or take it out") from error
     title = next((tag.get_text() for tag in page.find_all(["title", "h1"]) if tag.get_text(strip=True)), "")
     note = "some characters could not be decoded; save it as UTF-8" if page.contains_replacement_characters else ""
     return _Content(title, _page_text(page), note)
@@ -328,9 +350,9 @@ def _pdf(path: Path) -> _Content:
         with _quiet("pypdf"):
             return _Content("", "\n\n".join(page.extract_text() for page in PdfReader(path).pages))
     except (DependencyError, FileNotDecryptedError) as error:
-        raise _ReadError("is protected by a password; save a copy without it") from error
+        raise Refused("is protected by a password; save a copy without it") from error
     except (PyPdfError, *DAMAGED) as error:
-        raise _ReadError(f"cannot be read as PDF ({_short(error)}); save it again or take it out") from error
+        raise Refused(f"cannot be read as PDF ({_short(error)}); save it again or take it out") from error
 
 
 @contextmanager
@@ -352,15 +374,15 @@ def _docx(path: Path) -> _Content:
     try:
         with zipfile.ZipFile(path) as parts:
             if sum(part.file_size for part in parts.infolist()) > LARGEST_FILE:
-                raise _ReadError(f"unpacks to more than {LARGEST_FILE // 1_000_000} MB; split it")
+                raise Refused(f"unpacks to more than {LARGEST_FILE // 1_000_000} MB; split it")
         document = docx.Document(str(path))
         blocks = list(document.iter_inner_content())
         title = document.core_properties.title or _first_heading(blocks)
         return _Content(title, "\n".join(_block_text(block) for block in blocks))
-    except _ReadError:
+    except Refused:
         raise
     except (OpcError, *DAMAGED) as error:
-        raise _ReadError(f"cannot be read as a Word file ({_short(error)}); save it again or take it out") from error
+        raise Refused(f"cannot be read as a Word file ({_short(error)}); save it again or take it out") from error
 
 
 def _first_heading(blocks: list[Paragraph | Table]) -> str:
@@ -383,7 +405,7 @@ def _block_text(block: Paragraph | Table) -> str:
 
 
 def _short(error: Exception) -> str:
-    return _one_line(str(error))[:100] or type(error).__name__
+    return _shown(_one_line(str(error)))[:100] or type(error).__name__
 
 
 _READERS: dict[str, Callable[[Path], _Content]] = {
@@ -394,3 +416,5 @@ _READERS: dict[str, Callable[[Path], _Content]] = {
     ".pdf": _pdf,
     ".docx": _docx,
 }
+_IN_PLACE = (_plain, _markdown)
+"""Readers that take no library and little time whatever the file."""

@@ -151,6 +151,7 @@ EXPERIMENTS = (
     "full_tuning",
     "classifier",
     "judge",
+    "orders",
 )
 """Experiments beside the main comparison that can be switched on by name."""
 
@@ -219,6 +220,22 @@ class HumanLabel:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorBudget:
+    """How many errors an arm may make before it is stopped: at least `fewest` of them, and more than a share of the
+    cases that it has answered."""
+
+    fewest: int = 10
+    share: float = 0.5
+    """Of the cases answered so far, errors included, 0..1."""
+
+
+USUAL_BUDGET = ErrorBudget()
+
+REQUEST_SECONDS = 600
+"""Longest time for one request, where the user does not say otherwise: what takes longer is taken to hang."""
+
+
+@dataclass(frozen=True, slots=True)
 class Criteria:
     """How much each criterion counts for this client; the `[criteria]` table. Only the proportions matter."""
 
@@ -258,6 +275,10 @@ class Scenario:
     """Arms asked for; empty = all."""
     max_new_tokens: int | None = None
     """Longest answer in tokens; None = from the training outputs, or the labels."""
+    max_errors: ErrorBudget = USUAL_BUDGET
+    """When an arm that keeps failing is stopped."""
+    request_seconds: int = REQUEST_SECONDS
+    """Longest time for one request to the model; what takes longer is an error of that case."""
     seed: int = 0
     tuning: TuningWish = NO_WISH
     experiments: Experiments = NO_EXPERIMENTS

@@ -7,9 +7,11 @@
     measurements.jsonl latency.jsonl usage.jsonl left_out.json
     experiments/NAME/VARIANT/   the same files again, for one arm under one condition; findings.json: what they came to
     scores.json verdict.json report.md report.html
+    whole.json         what belonged to the folder when its verdict was drawn
 
 Whole files are written beside their place and renamed; appended files may end in a torn line after a crash, which is
-cut off when the folder is opened for writing.
+cut off when the folder is opened for writing. Every JSON object and every line carries a checksum (`seals.py`), and
+`whole.json` says which files and how many appended lines there were: damage is named, never read over.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,8 +52,17 @@ from harness.records import (
     VerdictKind,
 )
 from harness.scenario import Case, DecisionRule, StatedAdvice
+from harness.seals import fits, sealed
 
 T = TypeVar("T")
+
+APPENDED = ("predictions.jsonl", "passages.jsonl", "usage.jsonl")
+"""Files of lines that may end in a torn one; the others are written whole."""
+WHOLE = "whole.json"
+DERIVED = (WHOLE, "scores.json", "findings.json", "verdict.json")
+"""Made anew from the rest whenever the folder is read."""
+KEPT = ("*", "recipes/*", "experiments/*/*", "experiments/*/*/*", "experiments/*/*/recipes/*")
+"""Where records lie; what an adapter's or a model's folder holds has a digest of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +92,23 @@ class SchemaVersion:
     """The format that a run folder was written in; the rest of its record may be of another shape."""
 
     schema_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a file was when the verdict was drawn."""
+
+    lines: int = 0
+    """Of an appended file."""
+    checksum: str = ""
+    """Of a file that is no JSON object and so has none of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class WholeFolder:
+    """`whole.json`."""
+
+    files: dict[str, Mark]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +164,23 @@ class VerdictFile:
         return Verdict(scores=scores, **fields)
 
 
+MIXED_UP = ", or of another run: its checksum does not fit"
+
+
 class RunFolder:
     """A run folder, for reading and writing."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._key = ""
 
     # whole records
 
     def write(self, name: str, record: object) -> None:
         """Write a record as indented JSON, all or nothing."""
         data = msgspec.json.format(msgspec.json.encode(record), indent=1)
-        write_whole(self.path / name, data + b"\n")
+        with self._changing(name):
+            write_whole(self.path / name, sealed(data, self._place(name)) + b"\n")
 
     def read(self, name: str, kind: type[T]) -> T:
         """Read a record.
@@ -154,6 +188,15 @@ class RunFolder:
         Raises:
             RunFolderError: it is missing or damaged.
         """
+        found = self._unchecked(name, kind)
+        self._require_its_checksum(name)
+        return found
+
+    def _require_its_checksum(self, name: str) -> None:
+        if fits((self.path / name).read_bytes(), self._place(name)) is False:
+            raise RunFolderError(f"{self.path / name} is damaged{MIXED_UP}. {self._what_to_do(name)}")
+
+    def _unchecked(self, name: str, kind: type[T]) -> T:
         path = self.path / name
         try:
             return msgspec.json.decode(path.read_bytes(), type=kind)
@@ -163,7 +206,7 @@ class RunFolder:
                 "complete it, or name another folder (`bakeoff history` lists them)."
             ) from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise RunFolderError(f"{path} is damaged: {error}. Restore it or start the run afresh.") from error
+            raise RunFolderError(f"{path} is damaged: {error}. {self._what_to_do(name)}") from error
 
     def has(self, name: str) -> bool:
         """Whether this file is there."""
@@ -179,12 +222,13 @@ class RunFolder:
         Raises:
             RunFolderError: the rule was changed after it had been fixed.
         """
-        stored = self.read("rule.json", StoredRule)
+        stored = self._unchecked("rule.json", StoredRule)
         if stored.rule.digest != stored.digest:
             raise RunFolderError(
                 f"The decision rule in {self.path / 'rule.json'} was changed after the run had begun: it was fixed as "
                 f"{stored.digest[:12]}…, now it is {stored.rule.digest[:12]}…. Put it back, or start another run."
             )
+        self._require_its_checksum("rule.json")
         return stored
 
     def advice(self) -> StatedAdvice | None:
@@ -196,12 +240,13 @@ class RunFolder:
         fixed = self.key().parts.get("advice") if self.has("run.json") else None
         if fixed is None:
             return None
-        stated = self.read("advice.json", StatedAdvice)
+        stated = self._unchecked("advice.json", StatedAdvice)
         if stated.digest != fixed:
             raise RunFolderError(
                 f"The advice in {self.path / 'advice.json'} was changed after the run had begun: it was fixed as "
                 f"{fixed[:12]}…, now it is {stated.digest[:12]}…. Put it back, or start another run."
             )
+        self._require_its_checksum("advice.json")
         return stated
 
     def key(self) -> RunKey:
@@ -230,8 +275,10 @@ class RunFolder:
         return self.read("scores.json", tuple[ArmScore, ...])
 
     def write_verdict(self, verdict: Verdict) -> None:
-        """Write `verdict.json` in its public form."""
+        """Write `verdict.json` in its public form, and what the folder held then."""
         self.write("verdict.json", VerdictFile.of(verdict))
+        names = [path.relative_to(self.path).as_posix() for path in self._kept()]
+        self.write(WHOLE, WholeFolder({name: self._mark(name) for name in names}))
 
     def verdict(self) -> Verdict:
         """The verdict."""
@@ -246,11 +293,14 @@ class RunFolder:
         return tuple(self._lines("cases.jsonl", Case))
 
     def predictions(self) -> dict[str, dict[str, Prediction]]:
-        """Arm -> case id -> prediction."""
+        """Arm -> case id -> prediction: the first that is no error, else the first; arms in the scenario's order."""
         found: dict[str, dict[str, Prediction]] = {}
         for prediction in self._lines("predictions.jsonl", Prediction):
-            found.setdefault(prediction.arm, {}).setdefault(prediction.case_id, prediction)
-        return found
+            kept = found.setdefault(prediction.arm, {}).setdefault(prediction.case_id, prediction)
+            if kept.error and not prediction.error:  # made again with --retry-errors
+                found[prediction.arm][prediction.case_id] = prediction
+        order = self.scenario().arms if self.has("scenario.json") else ()
+        return {arm: found[arm] for arm in dict.fromkeys((*order, *found)) if arm in found}
 
     def passages(self) -> dict[str, Passage]:
         """Retrieved passages by id."""
@@ -280,15 +330,17 @@ class RunFolder:
         """Append records in one write, and have them on disk before returning."""
         if not records:
             return
-        data = b"".join(msgspec.json.encode(record) + b"\n" for record in records)
-        with (self.path / name).open("ab") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
+        place = self._place(name)
+        data = b"".join(sealed(msgspec.json.encode(record), place) + b"\n" for record in records)
+        with self._changing(name):
+            _append(self.path / name, data)
 
     def write_lines(self, name: str, records: Iterable[object]) -> None:
-        """Write a file of lines, all or nothing."""
-        write_whole(self.path / name, b"".join(msgspec.json.encode(record) + b"\n" for record in records))
+        """Write a file of lines, all or nothing; each line is sealed with its number of how many."""
+        place, rows = self._place(name), [msgspec.json.encode(record) for record in records]
+        lines = (sealed(row, place, line=f"{n}/{len(rows)}") + b"\n" for n, row in enumerate(rows, start=1))
+        with self._changing(name):
+            write_whole(self.path / name, b"".join(lines))
 
     def lines(self, name: str, kind: type[T]) -> tuple[T, ...]:
         """All records of a file of lines; none where it is not there."""
@@ -299,44 +351,166 @@ class RunFolder:
         if not path.exists():
             return
         decoder = msgspec.json.Decoder(kind)
+        for number, line in self._whole_lines(name):
+            try:
+                yield decoder.decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise self._damaged_line(name, number, f": {error}") from error
+
+    def _whole_lines(self, name: str) -> Iterator[tuple[int, bytes]]:
+        """Lines with their numbers, each checked; one that a crash tore off at the end is passed over.
+
+        Once a line has a checksum, all after it have one: only an older bakeoff wrote lines without.
+        """
+        place, path, checked, count = self._place(name), self.path / name, False, 0
         with path.open("rb") as stream:
             for number, line in enumerate(stream, start=1):
-                if not line.endswith(b"\n"):  # torn by a crash: the batch in flight
+                if not line.endswith(b"\n"):  # the batch in flight
                     return
-                try:
-                    yield decoder.decode(line)
-                except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                    raise RunFolderError(
-                        f"{path}:{number} is damaged: {error}. Restore the file or delete that line."
-                    ) from error
+                right = fits(line, place)
+                if right is False:
+                    count = count or _lines_in(path)
+                    right = fits(line, place, line=f"{number}/{count}")
+                if right is False or (right is None and checked and line.startswith(b"{")):
+                    raise self._damaged_line(name, number, MIXED_UP)
+                checked = checked or right is True
+                yield number, line
+
+    def _damaged_line(self, name: str, number: int, why: str) -> RunFolderError:
+        what = "that line" if name in APPENDED else "it"
+        return RunFolderError(f"{self.path / name}:{number} is damaged{why}. {self._what_to_do(name, what)}")
+
+    def _what_to_do(self, name: str, what: str = "it") -> str:
+        if name == "run.json":
+            return "Restore it, or start the run afresh in another folder."
+        drawn = self._root() / "verdict.json"
+        drawn_too = f", delete {drawn} too" if drawn.exists() and what != "that line" else ""
+        it = "the file" if what == "that line" else "it"
+        return f"Restore {it} or delete {what}{drawn_too}, then run the same command: what is missing is made again."
+
+    # the folder as a whole
+
+    def check(self) -> None:
+        """Look at every record's checksum, whether or not it would be read.
+
+        Raises:
+            RunFolderError: one is damaged, missing or of another run, or the rule or the advice was changed.
+        """
+        if self.has("rule.json"):
+            self.rule()
+        if self.has("run.json"):
+            self.advice()
+        for path in self._kept():
+            name = path.relative_to(self.path).as_posix()
+            if path.suffix == ".json":
+                self.read(name, object)
+            else:
+                for _ in self._whole_lines(name):
+                    pass
+        self._require_all()
+
+    def _require_all(self) -> None:
+        """Whether everything is there that was there when the verdict was drawn.
+
+        Raises:
+            RunFolderError: a file is missing, shorter, or not what it was.
+        """
+        if not self.has(WHOLE) or not self.has("verdict.json"):
+            return
+        for name, mark in self.read(WHOLE, WholeFolder).files.items():
+            path = self.path / name
+            now = self._mark(name) if path.exists() else None
+            why = (
+                "is missing; it was there when the verdict was drawn"
+                if now is None
+                else f"is damaged: it has {now.lines:,} lines and had {mark.lines:,} when the verdict was drawn"
+                if now.lines < mark.lines
+                else "is damaged: it is not what it was when the verdict was drawn"
+                if now.checksum != mark.checksum
+                else ""
+            )
+            if why:
+                raise RunFolderError(
+                    f"{path} {why}. Restore it; or delete {self.path / 'verdict.json'} and run the same command, which "
+                    "makes again what it can."
+                )
+
+    def _mark(self, name: str) -> Mark:
+        if name == "predictions.jsonl":  # answers that are missing are counted by the run itself, which makes them
+            return Mark()
+        if name.endswith(".jsonl"):
+            return Mark(lines=_lines_in(self.path / name))
+        data = (self.path / name).read_bytes()
+        return Mark() if data.startswith(b"{") else Mark(checksum=f"{zlib.crc32(data):08x}")
+
+    def _kept(self) -> list[Path]:
+        """Files of records that are not made anew on reading."""
+        found = [path for pattern in KEPT for path in self.path.glob(pattern) if path.suffix in (".json", ".jsonl")]
+        return sorted(path for path in found if path.name not in DERIVED and not path.name.startswith("."))
+
+    def _root(self) -> Path:
+        """The run's folder: this one, or the one that this experiment's or variant's folder is in."""
+        if not self.has("run.json"):
+            for folder in self.path.parents[1:3]:
+                if (folder / "run.json").exists():
+                    return folder
+        return self.path
+
+    def _place(self, name: str) -> str:
+        """Run and file, as they go into checksums; `run.json` says which run it is, so its own has the name only."""
+        if name == "run.json":
+            return name
+        root = self._root()
+        if not self._key and (root / "run.json").exists():
+            self._key = RunFolder(root).key().key
+        return f"{self._key} {(self.path / name).relative_to(root).as_posix()}"
+
+    @contextlib.contextmanager
+    def _changing(self, name: str) -> Iterator[None]:
+        """What is written now is no longer the folder that the verdict was drawn from."""
+        with _writing(self.path / name):
+            if name not in DERIVED:
+                (self._root() / WHOLE).unlink(missing_ok=True)
+            yield
 
     def mend(self) -> None:
         """Cut torn last lines off the appended files."""
-        for name in ("predictions.jsonl", "passages.jsonl", "measurements.jsonl", "latency.jsonl", "usage.jsonl"):
-            cut_torn_line(self.path / name)
+        for name in APPENDED:
+            with _writing(self.path / name):
+                cut_torn_line(self.path / name)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder for writing; the lock goes with the process, however it ends.
 
         Raises:
-            RunFolderError: another process holds it.
+            RunFolderError: another process holds it, it cannot be written, or something is missing from it.
         """
         lock = filelock.FileLock(self.path / ".lock")
         try:
-            with lock.acquire(timeout=0):
-                yield
+            held = lock.acquire(timeout=0)
         except filelock.Timeout as error:
             raise RunFolderError(
                 f"Another bakeoff is writing to {self.path}. Wait for it, or name another folder with --out."
             ) from error
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+        with held:
+            if self.has("run.json"):
+                self.check()
+            elif self.has("rule.json") and self.has("predictions.jsonl"):
+                raise RunFolderError(
+                    f"{self.path / 'run.json'} is missing, so nobody can say which run this is. Restore it, or name "
+                    "another folder with --out."
+                )
+            yield
 
 
 def open_run(path: Path) -> RunFolder:
     """A run folder to read.
 
     Raises:
-        RunFolderError: there is no run.
+        RunFolderError: there is no run, or something in it is damaged or missing.
     """
     folder = RunFolder(path)
     if not path.is_dir() or not folder.has("run.json"):
@@ -350,17 +524,24 @@ def open_run(path: Path) -> RunFolder:
             f"{path} was written in format {version}; this bakeoff reads format {SCHEMA_VERSION}. Use the version of "
             "bakeoff that made it."
         )
+    folder.check()
     return folder
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that after a crash it is the old one or the new one, never a part."""
+    """Write a file so that after a crash or a power cut it is the old one or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    Path(stream.name).replace(path)
+        beside = Path(stream.name)
+        try:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+            beside.replace(path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+    _sync_folder(path.parent)
 
 
 def cut_torn_line(path: Path) -> None:
@@ -371,3 +552,53 @@ def cut_torn_line(path: Path) -> None:
     if data and not data.endswith(b"\n"):
         with path.open("r+b") as stream:
             stream.truncate(data.rfind(b"\n") + 1)
+            os.fsync(stream.fileno())
+
+
+def _append(path: Path, data: bytes) -> None:
+    """All of it is on disk afterwards, or, where that fails, nothing of it is in the file."""
+    fresh = not path.exists()
+    with path.open("ab", buffering=0) as stream:
+        before = stream.seek(0, os.SEEK_END)
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[stream.write(left) :]
+            os.fsync(stream.fileno())
+        except OSError:
+            with contextlib.suppress(OSError):
+                stream.truncate(before)
+            raise
+    if fresh:
+        _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    """Have a new name on disk; not every system can."""
+    with contextlib.suppress(OSError):
+        folder = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Say in a sentence that something cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> RunFolderError:
+    return RunFolderError(
+        f"{path} cannot be written ({error.strerror or error}). Make room or allow it, then run the same command: it "
+        "goes on where it was."
+    )
+
+
+def _lines_in(path: Path) -> int:
+    with path.open("rb") as stream:
+        return sum(line.endswith(b"\n") for line in stream)

@@ -15,6 +15,7 @@ from advisor.answers import Answers, Session, combine, load_session, parse_set, 
 from advisor.cli.documents import USUAL_FORM, Form, write_advice
 from advisor.errors import UserError
 from advisor.records import ARMS_OF, Answer, Source
+from harness.publish.console import SafeConsole
 from harness.publish.text import joined
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def run(options: Options) -> None:
     """Advise. Raises UserError."""
     from advisor.api import encodable
 
-    out = Console(stderr=options.as_json, highlight=False)
+    out = SafeConsole(stderr=options.as_json, highlight=False)
     options = replace(options, title=options.title and encodable(options.title))
     asking = options.ask and sys.stdin.isatty() and sys.stdout.isatty()
     given = _given(options)
@@ -80,7 +81,7 @@ def run(options: Options) -> None:
 
 
 def _finish(start: Answers, outcome: Outcome | None, *, options: Options, reading: DataReading | None) -> None:
-    answers, out = outcome.answers if outcome else start, Console(stderr=options.as_json, highlight=False)
+    answers, out = outcome.answers if outcome else start, SafeConsole(stderr=options.as_json, highlight=False)
     from advisor import api
     from advisor.experience import past_verdicts
     from advisor.prices import read_prices

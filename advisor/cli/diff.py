@@ -12,12 +12,12 @@ import click
 @click.argument("second", type=click.Path(path_type=Path))
 def diff(first: Path, second: Path) -> None:
     """Say what changed from one advice.json to another: two dates of one client, or two clients."""
-    from rich.console import Console
     from rich.text import Text
 
     from advisor.api import read_json
     from advisor.render.difference import difference_lines
+    from harness.publish.console import SafeConsole
 
-    out = Console(highlight=False)
+    out = SafeConsole(highlight=False)
     for line in difference_lines(read_json(first), read_json(second)):
         out.print(Text(line))

@@ -14,14 +14,14 @@ def experience(name: str | None, forget_all: bool) -> None:
     `bakeoff run --no-remember` leaves none.
     """
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from advisor.errors import UserError
     from advisor.experience import past_verdicts, verdicts_folder
+    from harness.publish.console import SafeConsole
 
-    out = Console(highlight=False)
+    out = SafeConsole(highlight=False)
     past = past_verdicts()
     if name is not None or forget_all:
         gone = [one for one in past if forget_all or one.name == name]

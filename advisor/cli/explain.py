@@ -12,7 +12,6 @@ import click
 @click.option("--markdown", is_flag=True, help="The whole text as Markdown instead of a screenful.")
 def explain(advice: Path, markdown: bool) -> None:
     """Say in words what an ADVICE.json holds."""
-    from rich.console import Console
 
     from advisor.api import read_json
 
@@ -24,5 +23,6 @@ def explain(advice: Path, markdown: bool) -> None:
         click.echo(to_markdown(advice_report(found)), nl=False)
         return
     from advisor.render.terminal import show_advice
+    from harness.publish.console import SafeConsole
 
-    show_advice(Console(highlight=False), found)
+    show_advice(SafeConsole(highlight=False), found)

@@ -17,6 +17,7 @@ import click
 from advisor.cli.documents import document_options, form_of
 from advisor.errors import UserError
 from harness.errors import UserError as SharedUserError
+from harness.publish.text import visible
 
 COMMANDS = {
     "explain": "advisor.cli.explain:explain",
@@ -146,7 +147,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except (UserError, SharedUserError) as error:
-        click.echo(f"advise: {error}", err=True)
+        click.echo(f"advise: {visible(str(error))}", err=True)
         sys.exit(2)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EIO):

@@ -13,6 +13,8 @@ from harness.audit.answerability import Answerability, answerability, unknown_do
 from harness.audit.labels import class_counts, contradictions, label_problems
 from harness.audit.leaks import exact_leaks, near_duplicates, without_leaks
 from harness.audit.lengths import CountTokens, too_long
+from harness.audit.orders import document_orders, row_orders
+from harness.audit.personal import document_pieces, personal_problems, row_pieces
 from harness.audit.text import Place, normalised, shortened
 from harness.scenario import Case, Kind, Problem, RemovedRow, Scenario
 
@@ -51,6 +53,10 @@ class Audit:
     corpus_words: int = 0
     too_long: int | None = None
     """Rows longer than the context window; None where it was not counted."""
+    sensitive: int = 0
+    """Kinds of likely personal data and secrets, counted apart in training rows and in documents."""
+    orders: int = 0
+    """Rows and documents that give the model orders."""
 
 
 def audit(
@@ -67,6 +73,7 @@ def audit(
     repeated = tuple(_repeated(scenario))
     found = _answers(scenario)
     long = tuple(_too_long(scenario, count_tokens, window)) if count_tokens and window else None
+    sensitive, orders = tuple(_sensitive(scenario)), tuple(_orders(scenario))
     counts = _label_rows(scenario, without_leaks(scenario.train, removed))
     return Audit(
         problems=(
@@ -76,6 +83,8 @@ def audit(
             *_label_problems(scenario, removed),
             *_document_problems(scenario, found),
             *(long or ()),
+            *sensitive,
+            *orders,
         ),
         removed=removed,
         n_train=len(scenario.train),
@@ -89,6 +98,8 @@ def audit(
         documents=len(scenario.documents),
         corpus_words=sum(len(document.text.split()) for document in scenario.documents),
         too_long=None if long is None else len(long),
+        sensitive=len(sensitive),
+        orders=len(orders),
     )
 
 
@@ -164,3 +175,17 @@ def _too_long(scenario: Scenario, count_tokens: CountTokens, window: int) -> Ite
         yield from too_long(
             cases, file=file, count_tokens=count_tokens, window=window, instruction=scenario.instruction
         )
+
+
+def _sensitive(scenario: Scenario) -> Iterator[Problem]:
+    """Likely personal data and secrets in what would be learned or read."""
+    yield from personal_problems(row_pieces(scenario.train), file=scenario.train_file, what="row")
+    pieces = document_pieces(scenario.documents)
+    yield from personal_problems(pieces, file=scenario.corpus or "corpus.jsonl", what="document")
+
+
+def _orders(scenario: Scenario) -> Iterator[Problem]:
+    """Rows and documents that speak to the model."""
+    yield from row_orders(scenario.train, file=scenario.train_file)
+    yield from row_orders(scenario.cases, file=scenario.eval_file)
+    yield from document_orders(scenario.documents, folder=scenario.folder)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.errors import InputProblems
+from harness.publish.console import SafeConsole
 from harness.scenario import EXPERIMENTS, Problem
 from harness.scenario_file.read import Overrides
 
@@ -140,8 +141,8 @@ def overrides_from(options: ScenarioOptions) -> Overrides:
 
 def console(*, stderr: bool = False) -> Console:
     """The terminal; at least 80 columns, so that tables don't break when the output goes to a file."""
-    made = Console(stderr=stderr, highlight=False, soft_wrap=False)
-    return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=max(100, made.width))
+    made = SafeConsole(stderr=stderr, highlight=False, soft_wrap=False)
+    return made if made.is_terminal else SafeConsole(stderr=stderr, highlight=False, width=max(100, made.width))
 
 
 def show_problems(out: Console, problems: Sequence[Problem]) -> None:

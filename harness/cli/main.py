@@ -71,6 +71,7 @@ def cli(context: click.Context) -> None:
 def main() -> None:
     """Entry point: errors that the user can mend become sentences and exit code 2."""
     from harness.errors import UserError
+    from harness.publish.text import visible
 
     try:
         code = cli.main(standalone_mode=False)
@@ -82,7 +83,12 @@ def main() -> None:
         click.echo(f"\nStopped.{kept}", err=True)
         sys.exit(130)
     except UserError as error:
-        click.echo(f"bakeoff: {error}", err=True)
+        click.echo(f"bakeoff: {visible(str(error))}", err=True)
+        sys.exit(2)
+    except MemoryError:
+        click.echo(
+            "bakeoff: not enough memory. Close other programs or take fewer cases; what was done is kept.", err=True
+        )
         sys.exit(2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -90,6 +96,7 @@ def main() -> None:
     except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
         if error.filename is None:
             raise
-        click.echo(f"bakeoff: {error.filename}: {error.strerror}. Check the path and its permissions.", err=True)
+        place = visible(str(error.filename))
+        click.echo(f"bakeoff: {place}: {error.strerror}. Check the path and its permissions.", err=True)
         sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)

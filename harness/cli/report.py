@@ -23,6 +23,7 @@ from harness.cli.common import INPUT
 @click.option(
     "--template", "templates", type=INPUT, multiple=True, help="Your house's .docx or .pptx; may be given for each."
 )
+@click.option("--redact", is_flag=True, help="Mask e-mail addresses, phone, card and id numbers, IBANs and secrets.")
 @click.option("--out", type=INPUT, help="Folder to write into (default: the first RUN's).")
 def report(  # one parameter an option
     run_folders: tuple[Path, ...],
@@ -31,6 +32,7 @@ def report(  # one parameter an option
     advice: Path | None,
     client: Path | None,
     templates: tuple[Path, ...],
+    redact: bool,
     out: Path | None,
 ) -> None:
     """Write the report of a finished run. Loads no model.
@@ -38,8 +40,9 @@ def report(  # one parameter an option
     With several RUNs the report is about the first one and says what changed in the others.
     """
     from harness import api
+    from harness.publish.text import visible
     from harness.publish.write import formats_in
 
-    options = api.ReportOptions(formats_in(formats), advice, client, templates, out)
+    options = api.ReportOptions(formats_in(formats), advice, client, templates, out, redact=redact)
     for path in api.report(*run_folders, options=options):
-        click.echo(f"Wrote {path}")
+        click.echo(f"Wrote {visible(str(path))}")

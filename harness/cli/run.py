@@ -17,6 +17,7 @@ from harness.cli.common import (
     scenario_options,
 )
 from harness.errors import InputProblems
+from harness.scenario import ErrorBudget
 
 UNDECIDED = ("not_enough_cases", "could_not_compare")
 
@@ -28,6 +29,10 @@ UNDECIDED = ("not_enough_cases", "could_not_compare")
 @scenario_options
 @experiment_options
 @click.option("--explore", is_flag=True, help="Go on though the rule or a case was changed after the first answers.")
+@click.option("--retry-errors", is_flag=True, help="Make only what failed in a run again: --out names its folder.")
+@click.option(
+    "--max-errors", metavar="N|P%", help="Errors after which an arm is stopped (10 that are more than half its cases)."
+)
 @click.option("--no-cache", is_flag=True, help="Do not reuse answers of earlier runs.")
 @click.option("--no-remember", is_flag=True, help="Do not keep the verdict for later advice (BAKEOFF_REMEMBER=0).")
 @click.option("--json", "as_json", is_flag=True, help="Print verdict.json on standard output, progress on the other.")
@@ -37,6 +42,8 @@ def run(
     out: Path | None,
     quick: bool,
     explore: bool,
+    retry_errors: bool,
+    max_errors: str | None,
     no_cache: bool,
     no_remember: bool,
     as_json: bool,
@@ -59,6 +66,8 @@ def run(
         use_cache=not no_cache,
         remember=not no_remember,
         explore=explore,
+        retry_errors=retry_errors,
+        max_errors=_budget(max_errors),
         command=command_line(),
     )
     screen = console(stderr=as_json)
@@ -78,3 +87,13 @@ def run(
         click.echo((finished.folder.path / "verdict.json").read_text(encoding="utf-8"), nl=False)
     if strict and finished.verdict.kind in UNDECIDED:
         raise click.exceptions.Exit(3)
+
+
+def _budget(said: str | None) -> ErrorBudget | None:
+    """What `--max-errors` says."""
+    from harness.scenario_file.budget import EXPECTED, error_budget
+
+    found = None if said is None else error_budget(said)
+    if said is not None and found is None:
+        raise click.BadParameter(f"{EXPECTED}; got {said!r}", param_hint="--max-errors")
+    return found

@@ -67,8 +67,9 @@ def plan_sentences(plan: Plan) -> list[str]:
         f"{numbers.counted(plan.cases, 'eval case')}, {numbers.counted(plan.train, 'training example')}{removed}, "
         f"{plan.dev} more held out for choosing settings, {numbers.counted(plan.documents, 'document')}.",
         _power(plan),
-        f"About {numbers.seconds(plan.minutes * 60)} and {numbers.megabytes(plan.memory_mb)} of memory on this "
-        f"machine, with {plan.model}" + (f" and {plan.embedder}." if plan.embedder else "."),
+        f"About {numbers.seconds(plan.minutes * 60)}, {numbers.megabytes(plan.memory_mb)} of memory and "
+        f"{numbers.megabytes(plan.disk_mb)} of disk on this machine, with {plan.model}"
+        + (f" and {plan.embedder}." if plan.embedder else "."),
         _rule(plan),
     ]
     return lines

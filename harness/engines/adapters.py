@@ -26,6 +26,9 @@ MOST = 30
 TRAINS = ("tuning", "generation", "engines", "models")
 """Packages whose code decides what an adapter becomes."""
 
+DIGESTS = "digests.json"
+"""File -> SHA-256 of everything else in a kept adapter's folder."""
+
 TAKEN = "The adapter was trained in an earlier run on the same examples with the same settings; its times are shown."
 
 
@@ -46,11 +49,13 @@ def known_adapter(key: str, *, out: Path) -> Recipe | None:
     """Put a kept adapter into `out` and give its recipe; None where there is none, or it is damaged."""
     kept = _folder() / key
     with contextlib.suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
-        recipe = msgspec.json.decode((kept / "recipe.json").read_bytes(), type=Recipe)
-        if file_digest(kept / "adapter_model.safetensors") != recipe.adapter_digest:
+        if not _is_whole(kept):
             shutil.rmtree(kept, ignore_errors=True)
             return None
-        shutil.copytree(kept, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("recipe.json"))
+        recipe = msgspec.json.decode((kept / "recipe.json").read_bytes(), type=Recipe)
+        shutil.copytree(kept, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("recipe.json", DIGESTS))
+        if file_digest(out / "adapter_model.safetensors") != recipe.adapter_digest:
+            return None
         with contextlib.suppress(OSError):
             kept.touch()
         return replace(recipe, notes=(*recipe.notes, TAKEN))
@@ -64,10 +69,21 @@ def keep_adapter(key: str, recipe: Recipe, *, out: Path) -> None:
         work = Path(tempfile.mkdtemp(prefix=".new-", dir=_folder()))
         shutil.copytree(out, work, dirs_exist_ok=True)
         (work / "recipe.json").write_bytes(msgspec.json.encode(recipe))
+        (work / DIGESTS).write_bytes(msgspec.json.encode(_digests(work)))
         with contextlib.suppress(OSError):  # another process was faster: its adapter is as good
             work.rename(_folder() / key)
         shutil.rmtree(work, ignore_errors=True)
         _prune()
+
+
+def _is_whole(kept: Path) -> bool:
+    """Whether every file is, to the last bit, what was kept."""
+    return _digests(kept) == msgspec.json.decode((kept / DIGESTS).read_bytes(), type=dict[str, str])
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != DIGESTS)
+    return {path.relative_to(folder).as_posix(): file_digest(path) for path in files}
 
 
 def _prune() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from harness.arms.base import Arm, Request
 from harness.arms.bench import Bench
+from harness.errors import ArmFailed
 from harness.generation.isolation import attempt, completed, said
 from harness.models.base import Completion, Job
 from harness.records import Passage, Prediction, Recipe
@@ -23,24 +25,42 @@ class Batch:
 
 
 def answer_cases(
-    arm: Arm, recipe: Recipe, cases: Sequence[Case], *, bench: Bench, done: frozenset[str]
+    arm: Arm, recipe: Recipe, cases: Sequence[Case], *, bench: Bench, done: frozenset[str], alone: bool = False
 ) -> Iterator[Batch]:
-    """Answer what is not done yet.
+    """Answer what is not done yet; what fails before the model is asked comes last.
 
-    The batches follow from all cases, done or not, so a continued run computes them as an undisturbed one would.
+    The batches follow from all cases, done or not, so a continued run computes them as an undisturbed one would; with
+    `alone` only what is not done is computed.
     """
-    requests = attempt(lambda: arm.requests(recipe, cases, bench=bench))
-    if isinstance(requests, Exception):
-        why = said(requests)
-        yield Batch(tuple(_error(case.id, arm.name, why) for case in cases if case.id not in done))
-        return
-    pairs = list(zip(cases, requests, strict=True))
+    made = _requests(arm, recipe, cases, bench=bench)
+    pairs = [(c, r) for c, r in zip(cases, made, strict=True) if not isinstance(r, Exception)]
+    lost = {c.id: said(r) for c, r in zip(cases, made, strict=True) if isinstance(r, Exception)}
     fixed = [(c, r.fixed) for c, r in pairs if r.fixed is not None and c.id not in done]
     if fixed:
         yield Batch(tuple(Prediction(c.id, arm.name, text, 0, 0, 0.0, finish="fixed") for c, text in fixed))
     asked = [(c, r) for c, r in pairs if r.fixed is None]
     if asked:
-        yield from _Asking(arm.name, recipe.adapter_digest, bench, done).batches(asked)
+        asking = _Asking(arm.name, recipe.adapter_digest, bench, done, alone)
+        yield from asking.batches(asked, lost)
+    open_ = tuple(_error(case.id, arm.name, lost[case.id]) for case in cases if case.id in lost and case.id not in done)
+    if open_:
+        yield Batch(open_)
+
+
+def _requests(arm: Arm, recipe: Recipe, cases: Sequence[Case], *, bench: Bench) -> Sequence[Request | Exception]:
+    """What the arm asks for each case; where that fails for all of them at once, for each alone."""
+    made = attempt(lambda: _one_each(arm.requests(recipe, cases, bench=bench), cases))
+    if not isinstance(made, Exception):
+        return made
+    if len(cases) == 1:
+        return [made]
+    return [_requests(arm, recipe, [case], bench=bench)[0] for case in cases]
+
+
+def _one_each(requests: Sequence[Request], cases: Sequence[Case]) -> list[Request]:
+    if len(requests) != len(cases):
+        raise ArmFailed(f"the arm made {len(requests)} requests of {len(cases)} cases")
+    return list(requests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +79,44 @@ class _Asking:
     adapter_digest: str
     bench: Bench
     done: frozenset[str]
+    alone: bool
 
-    def batches(self, asked: Sequence[tuple[Case, Request]]) -> Iterator[Batch]:
-        questions = [self._question(case, request) for case, request in asked]
-        too_long = {q.case.id: why for q in questions if (why := self.bench.too_long(q.prompt))}
-        overlong = tuple(_error(name, self.arm, why) for name, why in too_long.items() if name not in self.done)
-        if overlong:
-            yield Batch(overlong)
-        fitting = [q for q in questions if q.case.id not in too_long]
-        if not fitting:
+    def batches(self, asked: Sequence[tuple[Case, Request]], lost: dict[str, str]) -> Iterator[Batch]:
+        """Answer batch by batch; cases that cannot be asked are added to `lost`, with why."""
+        made = [(case, self._question(case, request)) for case, request in asked]
+        lost |= {case.id: why for case, why in made if isinstance(why, str)}
+        job, questions = self._started([one for _, one in made if isinstance(one, _Question)], lost)
+        if job is None:
             return
-        job = self.bench.start([q.prompt for q in fitting])
         for batch in job.batches:
-            still_open = [i for i in batch if fitting[i].case.id not in self.done]
-            if still_open:
-                yield self._answered(job, batch, open_=still_open, questions=fitting)
+            open_ = tuple(i for i in batch if questions[i].case.id not in self.done)
+            if open_:
+                yield self._answered(job, open_ if self.alone else batch, open_=open_, questions=questions)
 
-    def _question(self, case: Case, request: Request) -> _Question:
+    def _question(self, case: Case, request: Request) -> _Question | str:
+        """The question, or why it cannot be asked."""
+        made = attempt(lambda: self._fitted(case, request))
+        return said(made) if isinstance(made, Exception) else made
+
+    def _fitted(self, case: Case, request: Request) -> _Question | str:
         prompt, request = self.bench.fitted(case, request)
-        return _Question(case, request, prompt, self.bench.key(prompt, adapter_digest=self.adapter_digest))
+        why = self.bench.too_long(prompt)
+        return why or _Question(case, request, prompt, self.bench.key(prompt, adapter_digest=self.adapter_digest))
+
+    def _started(self, questions: Sequence[_Question], lost: dict[str, str]) -> tuple[Job | None, Sequence[_Question]]:
+        """The job of all questions; where it cannot be started, of those that can be started alone."""
+        if not questions:
+            return None, ()
+        job = attempt(lambda: self.bench.start([q.prompt for q in questions]))
+        if not isinstance(job, Exception):
+            return job, questions
+        tried = [(q, attempt(partial(self.bench.start, [q.prompt]))) for q in questions]
+        fitting = [q for q, one in tried if not isinstance(one, Exception)]
+        if len(fitting) == len(questions):
+            lost |= {q.case.id: said(job) for q in questions}
+            return None, ()
+        lost |= {q.case.id: said(one) for q, one in tried if isinstance(one, Exception)}
+        return self._started(fitting, lost)
 
     def _answered(
         self, job: Job, batch: tuple[int, ...], *, open_: Sequence[int], questions: Sequence[_Question]
@@ -89,7 +128,7 @@ class _Asking:
         if all(keys[i] in known for i in open_):
             found.update({i: known[keys[i]] for i in open_})
         else:
-            found = completed(job, batch)
+            found = completed(job, batch, seconds=self.bench.scenario.request_seconds)
             self.bench.cache.put({keys[i]: c for i, c in found.items() if not isinstance(c, Exception)})
         found |= self._repaired({i: found[i] for i in open_}, questions)
         seconds = (time.perf_counter() - start) / len(open_)
@@ -106,14 +145,22 @@ class _Asking:
         prompts: dict[int, str] = {}
         for i, first in found.items():
             if not isinstance(first, Exception):
-                prompt = self.bench.repair_prompt(questions[i].case, questions[i].request, first.text)
+                prompt = self._repair_prompt(questions[i], first.text)
                 prompts |= {i: prompt} if prompt else {}
         if not prompts:
             return {}
         places = list(prompts)
-        job = self.bench.start([prompts[i] for i in places])
-        second = {places[n]: c for batch in job.batches for n, c in completed(job, batch).items()}
+        job = attempt(lambda: self.bench.start([prompts[i] for i in places]))
+        if isinstance(job, Exception):
+            return {}
+        limit = self.bench.scenario.request_seconds
+        second = {places[n]: c for batch in job.batches for n, c in completed(job, batch, seconds=limit).items()}
         return {i: self._better(questions[i], found[i], second[i]) for i in places}
+
+    def _repair_prompt(self, question: _Question, text: str) -> str | None:
+        """What asks once more; None where nothing is to be asked, or where that cannot be worked out."""
+        prompt = attempt(lambda: self.bench.repair_prompt(question.case, question.request, text))
+        return None if isinstance(prompt, Exception) else prompt
 
     def _better(
         self, question: _Question, first: Completion | Exception, second: Completion | Exception
@@ -121,7 +168,7 @@ class _Asking:
         """The second answer where it can be used, else the first; with what both took."""
         if isinstance(first, Exception) or isinstance(second, Exception):
             return first
-        still = self.bench.repair_prompt(question.case, question.request, second.text)
+        still = self._repair_prompt(question, second.text)
         kept = first if still else second
         return kept._replace(
             tokens_in=first.tokens_in + second.tokens_in, tokens_out=first.tokens_out + second.tokens_out

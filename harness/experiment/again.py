@@ -86,9 +86,10 @@ def _list() -> Path:
 
 
 def _usable(other: RunFolder, *, key: str) -> bool:
-    """Whether a run is whole, without failures, and made here by this code with these libraries."""
+    """Whether a run is whole and undamaged, without failures, and made here by this code with these libraries."""
     if not other.has("verdict.json") or other.key().key != key or unanswered(other):
         return False
+    other.check()
     made = other.provenance()
     if made.code_digest != provenance.code_digest() or made.versions != provenance.versions() or not _made_here(made):
         return False

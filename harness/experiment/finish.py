@@ -11,6 +11,7 @@ import numpy as np
 
 from harness.errors import RunFolderError
 from harness.experiment.advice import EXPLORED, relation_of
+from harness.experiment.budget import budget_sentences
 from harness.experiment.cautions import cautions
 from harness.experiment.compare import compare_arms
 from harness.experiment.contradictions import FACTS_METRIC, Trial, contradictions
@@ -20,6 +21,7 @@ from harness.experiment.experiments import findings, stands
 from harness.experiment.probes.facts_change import FactsChangeProbe
 from harness.experiment.probes.read import Evidence
 from harness.experiment.probes.seeds import SeedsProbe, seed_spread
+from harness.experiment.retry import retried_note
 from harness.experiment.score import NO_SEEDS, FurtherSeeds, arm_scores, score_cases
 from harness.metrics.form import FACTS, IN_FORM
 from harness.metrics.registry import deciding_metrics
@@ -168,7 +170,7 @@ def finish(folder: RunFolder) -> Verdict:
         seeds=further_seeds(folder),
         facts_changed=stands(folder, FactsChangeProbe.name),
     )
-    verdict = replace(verdict, standing=weighed)
+    verdict = replace(verdict, standing=weighed, sentences=(*verdict.sentences, *budget_sentences(folder)))
     looks = _looks(folder, case_scores)
     verdict = replace(
         verdict,
@@ -256,7 +258,7 @@ def _beside(folder: RunFolder, found: Sequence[Finding]) -> Beside:
     evidence = Evidence(folder, SeedsProbe.name)
     spreads = (seed_spread(evidence, arm) for arm in taking_part(folder)) if evidence.variants else ()
     return Beside(
-        notes=tuple(sentence for one in found for sentence in one.bearing),
+        notes=(*(sentence for one in found for sentence in one.bearing), *retried_note(folder)),
         exploratory=changed,
         seeds=tuple(one for one in spreads if one is not None),
     )

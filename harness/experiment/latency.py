@@ -8,7 +8,7 @@ from functools import partial
 
 from harness.arms.base import Arm
 from harness.arms.bench import Bench
-from harness.generation.isolation import attempt
+from harness.generation.isolation import attempt, only_answer
 from harness.models.base import Message
 from harness.records import LatencySample, Recipe
 from harness.scenario import Case
@@ -22,10 +22,11 @@ def timed_request(arm: Arm, recipe: Recipe, case: Case, *, bench: Bench) -> Late
     if request.fixed is not None:
         return LatencySample(case.id, arm.name, time.perf_counter() - start, 0.0, 0, 0)
     prompt, request = bench.fitted(case, request)
-    done = bench.start([prompt]).answer((0,))[0]
+    limit = bench.scenario.request_seconds
+    done = only_answer(bench.start([prompt]), seconds=limit)
     again = bench.repair_prompt(case, request, done.text)
     if again:
-        second = bench.start([again]).answer((0,))[0]
+        second = only_answer(bench.start([again]), seconds=limit)
         done = second._replace(
             tokens_in=done.tokens_in + second.tokens_in, tokens_out=done.tokens_out + second.tokens_out
         )
@@ -60,4 +61,4 @@ def timed_arm(
 def _warm_up(arm: Arm, recipe: Recipe, case: Case, *, bench: Bench) -> None:
     request = arm.requests(recipe, [case], bench=bench, fresh=True)[0]
     if request.fixed is None:
-        bench.model.start([bench.model.render([Message("user", "Hello")])], max_new_tokens=2).answer((0,))
+        only_answer(bench.model.start([bench.model.render([Message("user", "Hello")])], max_new_tokens=2))

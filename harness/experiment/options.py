@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from harness.scenario import ErrorBudget
 from harness.scenario_file.read import NO_OVERRIDES, Overrides
 
 
@@ -25,6 +26,11 @@ class RunOptions:
     """Keep the verdict, as numbers, in the user's data directory (`harness.experiment.remember`)."""
     explore: bool = False
     """Go on although what decides was changed after the first eval prediction; the report says so."""
+    retry_errors: bool = False
+    """Make failed predictions of an existing run again, and arms that were stopped for their errors or could not be
+    prepared."""
+    max_errors: ErrorBudget | None = None
+    """When an arm that keeps failing is stopped; None: as the scenario says."""
     command: str = ""
 
 

@@ -16,6 +16,7 @@ import msgspec
 
 from harness.engines.local import BUDGET_CPU, BUDGET_CPU_QUICK
 from harness.experiment.probes.base import TUNED
+from harness.experiment.resources import needs
 from harness.experiment.setup import Lineup
 from harness.experiment.split import dev_size
 from harness.metrics.registry import metric_named
@@ -89,12 +90,17 @@ class Plan:
     """Cases that would show a gap of 5 points."""
     minutes: float
     memory_mb: float
+    """Largest memory of the process, MiB."""
     model: str
     embedder: str
     inferred: tuple[Inference, ...]
     warnings: tuple[str, ...]
     instruction: str
     experiments: tuple[ExperimentPlan, ...] = ()
+    disk_mb: float = 0.0
+    """Size of the run folder, MiB."""
+    cache_mb: float = 0.0
+    """What is kept beside it for later runs, MiB."""
 
 
 def make_plan(
@@ -118,6 +124,9 @@ def make_plan(
     dev = dev_size(len(scenario.train), quick=quick)
     arms = tuple(_arm_plan(name, scenario, dev=dev, quick=quick, speed=speed, factor=factor) for name in places.arms)
     experiments = tuple(_experiment_plans(scenario, places.arms, quick=quick, arms=arms))
+    taken = needs(
+        scenario, places.arms, [e.name for e in experiments if not e.cannot], quick=quick, weights_mb=weights_mb
+    )
     detectable, assumption, needed = _power(scenario, pairs=len(places.arms) * (len(places.arms) - 1) // 2)
     return Plan(
         name=scenario.name,
@@ -138,7 +147,9 @@ def make_plan(
         groups=_groups(scenario),
         cases_for_gap=needed,
         minutes=sum(a.minutes for a in arms) + sum(e.minutes for e in experiments) + 0.5,
-        memory_mb=_memory_mb(scenario, places, weights_mb),
+        memory_mb=taken.memory_mb,
+        disk_mb=taken.disk_mb,
+        cache_mb=taken.cache_mb,
         model=model,
         embedder=embedder,
         inferred=scenario.inferred,
@@ -252,14 +263,6 @@ def _speed(weights_mb: float) -> Speed:
     """Typical rates on two CPU cores for 135M parameters (bf16), in inverse proportion to the weights' size."""
     scale = 270 / max(30.0, weights_mb)
     return Speed(read=1500 * scale, write=300 * scale, tune=450 * scale)
-
-
-def _memory_mb(scenario: Scenario, places: Lineup, weights_mb: float) -> float:
-    """Libraries, weights and their copy in the matrix unit's layout, a backup of them while an adapter is merged,
-    activations of one batch."""
-    tunes = any(name in ("lora", "rag_lora") for name in places.arms)
-    vectors = sum(len(d.text) for d in scenario.documents) / 600 * 384 * 4 / 2**20
-    return round(900 + weights_mb * (3.2 if tunes else 2.2) + (3200 if tunes else 1800) + vectors)
 
 
 @dataclass(frozen=True, slots=True)

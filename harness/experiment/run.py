@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from harness import provenance
@@ -16,6 +17,7 @@ from harness.engines.local import Engine, LocalEngine
 from harness.errors import RunFolderError, UserError
 from harness.experiment import remember
 from harness.experiment.again import note_finished, take_over
+from harness.experiment.budget import OverBudget, Tally, keep_over_budget, over_budget
 from harness.experiment.cautions import LOOKS
 from harness.experiment.early import Looker, can_stop, saving, shards, without
 from harness.experiment.experiments import pending, run_experiments
@@ -29,6 +31,8 @@ from harness.experiment.plan import make_plan, remember_duration
 from harness.experiment.prepared import Prepared
 from harness.experiment.probes.base import Ground
 from harness.experiment.probes.seeds import seeds_wanted
+from harness.experiment.resources import Needs, refuse_without_disk, room, too_little
+from harness.experiment.retry import folder_to_retry, kept, to_retry
 from harness.experiment.score import largest_group
 from harness.experiment.setup import audited, build_bench, embedder_for, lineup
 from harness.experiment.setup_record import write_setup
@@ -40,7 +44,7 @@ from harness.records import CONTROL, LeftOut, Recipe, Stopped, Usage, Verdict
 from harness.retrieval.embed import Embedder, SentenceEmbedder
 from harness.scenario import Case, Scenario
 from harness.scenario_file.read import read_scenario
-from harness.store import RunFolder
+from harness.store import RunFolder, RunKey
 
 EngineFor = Callable[[str | None], Engine]
 EmbedderFor = Callable[[str | None], Embedder]
@@ -90,6 +94,9 @@ def prepare(
         model=engine.identity.name,
         embedder=embedder.name if embedder else "",
     )
+    taken = Needs(plan.memory_mb, plan.disk_mb, plan.cache_mb)
+    short = too_little(taken, room(options.out or options.runs_folder))
+    plan = replace(plan, warnings=(*short, *plan.warnings))
     return Prepared(scenario, places, plan, engine, embedder)
 
 
@@ -116,11 +123,23 @@ def run_prepared(ready: Prepared, *, options: RunOptions, watcher: Watcher) -> F
     return finished
 
 
-def _run_in_folder(ready: Prepared, *, options: RunOptions, watcher: Watcher) -> Finished:
-    key = run_key(ready, options)
-    folder = folder_for(key, ready.scenario, options)
+def _folder_for(key: RunKey, ready: Prepared, options: RunOptions) -> RunFolder:
+    """The folder of this run, with room for what is still to come.
+
+    Raises:
+        UserError: it is a file, there is no run to retry in it, or its disk is too full.
+    """
+    folder = folder_to_retry(key, options) if options.retry_errors else folder_for(key, ready.scenario, options)
     if folder.path.exists() and not folder.path.is_dir():
         raise RunFolderError(f"{folder.path} is a file; --out must name a folder, new or of the same run.")
+    if not folder.has("verdict.json"):
+        refuse_without_disk(folder.path, disk_mb=ready.plan.disk_mb)
+    return folder
+
+
+def _run_in_folder(ready: Prepared, *, options: RunOptions, watcher: Watcher) -> Finished:
+    key = run_key(ready, options)
+    folder = _folder_for(key, ready, options)
     folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     with folder.locked():
         others = runs_on_these_cases(ready, folder, options)
@@ -133,8 +152,10 @@ def _run_in_folder(ready: Prepared, *, options: RunOptions, watcher: Watcher) ->
         seen = folder.has("verdict.json") and unanswered(folder) == 0
         if seen and folder.scenario().criteria != ready.scenario.criteria:
             folder.write("scenario.json", replace(folder.scenario(), criteria=ready.scenario.criteria))
-        if seen and not pending(folder, ready, options):
-            watcher.note(f"Everything is answered already in {folder.path}; the verdict is drawn again from it.")
+        retry = options.retry_errors and (not seen or to_retry(folder))
+        if seen and not retry and not pending(folder, ready, options):
+            nothing = "Nothing failed" if options.retry_errors else "Everything is answered already"
+            watcher.note(f"{nothing} in {folder.path}; the verdict is drawn again from it.")
             return Finished(folder, finish(folder))
         resumed = folder.has("predictions.jsonl")
         if options.use_cache and not resumed:
@@ -177,15 +198,25 @@ def _answer_everything(folder: RunFolder, ready: Prepared, *, options: RunOption
         bench = replace(bench, tuner=tuner)
         write_setup(folder, bench, ready, options)
         recipes, failed = _prepare_arms(folder, bench, ready.places.arms, watcher)
-        folder.write("left_out.json", (*ready.places.left_out, *failed))
-        _answer_arms(folder, bench, recipes, engine=ready.engine, watcher=watcher)
+        out = (*ready.places.left_out, *failed)
+        over = {} if options.retry_errors else over_budget(folder)
+        folder.write("left_out.json", (*out, *(one.left_out for one in over.values())))
+        ground = Ground(folder, bench, ready.engine, recipes, options, watcher)
+        over = _answer_arms(ground, over)
+        keep_over_budget(folder, over)
+        folder.write("left_out.json", (*out, *(one.left_out for one in over.values())))
         folder.write_lines("measurements.jsonl", measurements(folder, embedder=ready.embedder))
-        _time_arms(folder, bench, recipes, engine=ready.engine, watcher=watcher)
-        out = {one.arm for one in folder.stopped() or ()}
-        open_ = {name: recipe for name, recipe in recipes.items() if name not in out}
-        run_experiments(Ground(folder, bench, ready.engine, open_, options, watcher))
-    folder.write("provenance.json", replace(folder.provenance(), peak_memory_mb=round(memory.mb, 1)))
+        ground = _with_arms(ground, without_arms=over)
+        _time_arms(ground)
+        run_experiments(_with_arms(ground, without_arms={one.arm for one in folder.stopped() or ()}))
+    peak = max(folder.provenance().peak_memory_mb, round(memory.mb, 1))
+    folder.write("provenance.json", replace(folder.provenance(), peak_memory_mb=peak))
     return bench.cache.hits > 0
+
+
+def _with_arms(ground: Ground, *, without_arms: Container[str]) -> Ground:
+    """The same with fewer arms."""
+    return replace(ground, recipes={name: one for name, one in ground.recipes.items() if name not in without_arms})
 
 
 def _prepare_arms(
@@ -229,50 +260,73 @@ def _adapter(folder: RunFolder, recipe: Recipe) -> Path | None:
     return folder.path / recipe.adapter if recipe.adapter else None
 
 
-def _answer_arms(
-    folder: RunFolder, bench: Bench, recipes: dict[str, Recipe], *, engine: Engine, watcher: Watcher
-) -> None:
-    """Arm by arm; with early stopping shard by shard, arms that can no longer win left out of the next ones."""
-    scenario = bench.scenario
+def _answer_arms(ground: Ground, over: dict[str, OverBudget]) -> dict[str, OverBudget]:
+    """Arm by arm; with early stopping shard by shard, arms that can no longer win left out of the next ones.
+
+    Arms that are over their error budget are left out; they, and those that come to be, are returned.
+    """
+    folder, scenario, recipes = ground.folder, ground.scenario, ground.recipes
     early = scenario.experiments.stop_early
     parts = shards(scenario.cases, seed=scenario.seed) if early else [scenario.cases]
-    seeds = seeds_wanted(scenario, quick=bench.quick)
+    seeds = seeds_wanted(scenario, quick=ground.bench.quick)
     arms = tuple(name for name, recipe in recipes.items() if can_stop(name, tuned=bool(recipe.adapter), seeds=seeds))
     looker = Looker(scenario.rule, scenario.kind, scenario.labels, arms, largest_group(scenario.cases))
     stopped: dict[str, Stopped] = {}
-    seen: list[Case] = []
+    over, seen = dict(over), list[Case]()
     for number, part in enumerate(parts, start=1):
         seen += part
         for recipe in recipes.values():
-            if recipe.arm not in stopped:
-                with engine.adapted(_adapter(folder, recipe)):
-                    _answer_arm(folder, bench, recipe, cases=part, watcher=watcher)
+            if recipe.arm not in stopped and recipe.arm not in over:
+                with ground.engine.adapted(_adapter(folder, recipe)):
+                    found = _answer_arm(ground, recipe, cases=part)
+                over |= {recipe.arm: found} if found else {}
         if early and number < len(parts):
-            found = looker.look(seen, without(folder.predictions(), stopped), of=len(scenario.cases))
-            stopped |= {one.arm: saving(one, folder.usage()) for one in found}
+            working = {arm: found for arm, found in folder.predictions().items() if arm not in over}
+            shown = looker.look(seen, without(working, stopped), of=len(scenario.cases))
+            stopped |= {one.arm: saving(one, folder.usage()) for one in shown}
     if early:
         folder.write("stopped.json", tuple(stopped.values()))
+    return over
 
 
-def _answer_arm(folder: RunFolder, bench: Bench, recipe: Recipe, *, cases: tuple[Case, ...], watcher: Watcher) -> None:
-    wanted = {case.id for case in cases}
-    done = {name for name in folder.predictions().get(recipe.arm, {}) if name in wanted}
+def _answer_arm(ground: Ground, recipe: Recipe, *, cases: tuple[Case, ...]) -> OverBudget | None:
+    """Answer what is open; what to say of the arm where it came to be over its error budget and was stopped."""
+    folder, scenario, watcher = ground.folder, ground.scenario, ground.watcher
+    known = kept(folder.predictions().get(recipe.arm, {}), retry=ground.options.retry_errors)
+    done = frozenset(case.id for case in cases if case.id in known)
     if len(done) == len(cases):
-        return
-    watcher.stage(f"answer {recipe.arm}")
+        return None
+    tally = Tally(recipe.arm, ground.options.max_errors or scenario.max_errors, of=len(scenario.cases))
+    over = tally.count(known.values())
+    if over is None:
+        watcher.stage(f"answer {recipe.arm}")
+        start = time.perf_counter()
+        with provenance.watched_memory() as memory:
+            over = _answer_batches(ground, recipe, cases, done=done, tally=tally)
+        folder.append("usage.jsonl", [Usage(recipe.arm, "answer", time.perf_counter() - start, round(memory.mb, 1))])
+    if over is not None:
+        keep_over_budget(folder, over_budget(folder) | {recipe.arm: over})
+        watcher.note(f"{recipe.arm} was {over.reason}. The run goes on without it.")
+    return over
+
+
+def _answer_batches(
+    ground: Ground, recipe: Recipe, cases: tuple[Case, ...], *, done: frozenset[str], tally: Tally
+) -> OverBudget | None:
+    folder, bench, watcher = ground.folder, ground.bench, ground.watcher
     running = _RunningScore(bench.scenario)
     watcher.progress(len(done), len(cases))
-    known, start, count = set(folder.passages()), time.perf_counter(), len(done)
-    with provenance.watched_memory() as memory:
-        for batch in answer_cases(arm(recipe.arm), recipe, cases, bench=bench, done=frozenset(done)):
-            folder.append("passages.jsonl", [p for p in batch.passages if p.id not in known])
-            known.update(p.id for p in batch.passages)
-            folder.append("predictions.jsonl", batch.predictions)
-            count += len(batch.predictions)
-            watcher.progress(
-                count, len(cases), score=running.with_batch([(p.case_id, p.text) for p in batch.predictions])
-            )
-    folder.append("usage.jsonl", [Usage(recipe.arm, "answer", time.perf_counter() - start, round(memory.mb, 1))])
+    known, count, retry = set(folder.passages()), len(done), ground.options.retry_errors
+    for batch in answer_cases(arm(recipe.arm), recipe, cases, bench=bench, done=done, alone=retry):
+        folder.append("passages.jsonl", [p for p in batch.passages if p.id not in known])
+        known.update(p.id for p in batch.passages)
+        folder.append("predictions.jsonl", batch.predictions)
+        count += len(batch.predictions)
+        watcher.progress(count, len(cases), score=running.with_batch([(p.case_id, p.text) for p in batch.predictions]))
+        over = tally.count(batch.predictions)
+        if over is not None:
+            return over
+    return None
 
 
 class _RunningScore:
@@ -289,26 +343,31 @@ class _RunningScore:
         if self._score is None:
             return None
         for case_id, text in answers:
-            answer = parse_answer(text, kind=self._scenario.kind, labels=self._scenario.labels)
-            self._values.append(self._score(answer, self._cases[case_id].accepted) if answer else 0.0)
+            value = attempt(partial(self._value, case_id, text))
+            self._values.append(0.0 if isinstance(value, Exception) else value)
         return sum(self._values) / len(self._values) if self._values else None
 
+    def _value(self, case_id: str, text: str) -> float:
+        answer = parse_answer(text, kind=self._scenario.kind, labels=self._scenario.labels)
+        return self._score(answer, self._cases[case_id].accepted) if answer and self._score else 0.0
 
-def _time_arms(
-    folder: RunFolder, bench: Bench, recipes: dict[str, Recipe], *, engine: Engine, watcher: Watcher
-) -> None:
+
+def _time_arms(ground: Ground) -> None:
     """Two rounds over the arms (one in quick mode), each with its share of the timed cases, so that a machine's drift
-    hits all alike."""
-    if folder.has("latency.jsonl"):
+    hits all alike. Arms that came to take part by `--retry-errors` are timed after the others."""
+    folder, bench, watcher = ground.folder, ground.bench, ground.watcher
+    known = folder.latency()
+    recipes = [recipe for recipe in ground.recipes.values() if recipe.arm not in {one.arm for one in known}]
+    if not recipes or (folder.has("latency.jsonl") and not ground.options.retry_errors):
         return
     watcher.stage("latency")
     cases = latency_cases(bench.scenario.cases, quick=bench.quick)
-    samples = []
+    samples = list(known)
     rounds = [cases] if bench.quick else [cases[::2], cases[1::2]]
     for number, part in enumerate(rounds):
-        for place, recipe in enumerate(recipes.values()):
+        for place, recipe in enumerate(recipes):
             watcher.progress(number * len(recipes) + place, len(rounds) * len(recipes))
-            with engine.adapted(_adapter(folder, recipe)):
+            with ground.engine.adapted(_adapter(folder, recipe)):
                 timed, failures = timed_arm(arm(recipe.arm), recipe, part, bench=bench)
             samples += timed
             if failures:

@@ -1,7 +1,7 @@
 """Answers kept between runs, under a key made of everything that determines them.
 
 A SQLite file in the user's cache directory: safe against kill -9 and against two processes at once. A cache that
-cannot be used is passed over, never an error.
+cannot be used is passed over, never an error; so is an answer that is not, to the last bit, what was put under its key.
 """
 
 from __future__ import annotations
@@ -63,8 +63,9 @@ class AnswerCache:
             for start in range(0, len(keys), 500):
                 part = list(keys[start : start + 500])
                 marks = ",".join("?" * len(part))
-                query = f"SELECT key, text, tokens_in, tokens_out, finish FROM answers WHERE key IN ({marks})"
-                found.update({row[0]: Completion(*row[1:]) for row in self._db.execute(query, part)})
+                query = f"SELECT key, text, tokens_in, tokens_out, finish, digest FROM kept WHERE key IN ({marks})"
+                rows = self._db.execute(query, part)
+                found.update({key: Completion(*rest) for key, *rest, digest in rows if _digest(key, *rest) == digest})
         self.hits += len(found)
         return found
 
@@ -73,8 +74,12 @@ class AnswerCache:
         if self._db is None or not answers:
             return
         with contextlib.suppress(sqlite3.Error), self._db:
-            rows = [(key, *completion) for key, completion in answers.items()]
-            self._db.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)", rows)
+            rows = [(key, *completion, _digest(key, *completion)) for key, completion in answers.items()]
+            self._db.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+
+def _digest(*row: object) -> str:
+    return hashlib.sha256(json.dumps(row, default=repr).encode()).hexdigest()
 
 
 def _opened(path: Path) -> sqlite3.Connection | None:
@@ -83,9 +88,10 @@ def _opened(path: Path) -> sqlite3.Connection | None:
         db = sqlite3.connect(path, timeout=10)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute(
-            "CREATE TABLE IF NOT EXISTS answers "
-            "(key TEXT PRIMARY KEY, text TEXT, tokens_in INT, tokens_out INT, finish TEXT)"
+            "CREATE TABLE IF NOT EXISTS kept "
+            "(key TEXT PRIMARY KEY, text TEXT, tokens_in INT, tokens_out INT, finish TEXT, digest TEXT)"
         )
+        db.execute("DROP TABLE IF EXISTS answers")  # as they were kept before, without a digest
     except (sqlite3.Error, OSError):
         return None
     return db

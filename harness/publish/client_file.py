@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import math
 import re
+import struct
 import tomllib
+import warnings
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +16,11 @@ from typing import Any, TypeVar
 
 from harness.errors import UserError
 from harness.publish.brand import PLAIN, Brand, Logo
+from harness.publish.given import CannotRead, parse_toml, read_whole
 
 MOST_LOGO_BYTES = 2 * 2**20
+MOST_PIXELS = 30_000_000
+MOST_STRETCHED = 40
 LONGEST = 400
 """Characters of a line."""
 CONTRAST = 4.5
@@ -22,12 +28,18 @@ CONTRAST = 4.5
 
 T = TypeVar("T")
 
+_BROKEN_PICTURE = (OSError, ValueError, SyntaxError, LookupError, TypeError, EOFError, struct.error, zlib.error)
+"""What Pillow raises over a damaged file."""
+
 _TEXTS = ("client", "firm", "title", "confidentiality", "date")
 _KEYS = (*_TEXTS, "contact", "accent", "logo", "prices")
 _PRICES = ("currency", "input", "output")
 _HEX = re.compile(r"#[0-9a-fA-F]{6}")
-_SIZE = re.compile(rb'\b(width|height)\s*=\s*["\']\s*([\d.]+)')
-_BOX = re.compile(rb'viewBox\s*=\s*["\']\s*[-\d.]+[ ,]+[-\d.]+[ ,]+([\d.]+)[ ,]+([\d.]+)')
+_SIZE = re.compile(rb'\b(width|height)\s{0,9}=\s{0,9}["\']\s{0,9}(\d{1,6}(?:\.\d{1,6})?)')
+_NUMBER = rb"(-?\d{1,6}(?:\.\d{1,6})?)"
+_BOX = re.compile(rb'viewBox\s{0,9}=\s{0,9}["\']\s{0,9}' + rb"[ ,]{1,9}".join([_NUMBER] * 4))
+_HEAD = 5000
+"""Bytes of an SVG in which its size stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +67,9 @@ def read_client(path: Path) -> ClientFile:
         UserError: it cannot be read, or has problems; all of them are listed.
     """
     table = _table(path)
-    problems: list[str] = [f"no setting is called {key!r}; there are {', '.join(_KEYS)}" for key in _unknown(table)]
+    problems: list[str] = [
+        f"no setting is called {_shown(key)}; there are {', '.join(_KEYS)}" for key in _unknown(table)[:20]
+    ]
     texts = {key: _checked(table, key, _text, problems) or "" for key in _TEXTS}
     brand = Brand(
         **texts,
@@ -75,13 +89,13 @@ class _Wrong(ValueError):
 
 def _table(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}); --for takes a client.toml") from None
+        return parse_toml(read_whole(path).decode("utf-8-sig"))
+    except CannotRead as error:
+        raise UserError(f"{path} {error}; --for takes a client.toml") from None
     except UnicodeDecodeError:
         raise UserError(f"{path} is not UTF-8 text; save it as UTF-8") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UserError(f"{path} is not TOML: {str(error) or 'nested too deeply'}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path} is not TOML: {error}") from None
 
 
 def _unknown(table: dict[str, Any]) -> list[str]:
@@ -128,34 +142,45 @@ def _colour(value: Any) -> str:
 def _logo(value: Any, folder: Path) -> Logo:
     path = folder / _text(value)
     try:
-        if path.stat().st_size > MOST_LOGO_BYTES:
-            raise _Wrong(f"{path} is larger than 2 MB; make it smaller")
-        data = path.read_bytes()
-    except (OSError, ValueError) as error:
-        if isinstance(error, _Wrong):
-            raise
-        raise _Wrong(f"{path} cannot be read ({getattr(error, 'strerror', None) or error})") from None
+        data = read_whole(path, most=MOST_LOGO_BYTES)
+    except CannotRead as error:
+        raise _Wrong(f"{path} {error}") from None
     return _picture(path, data)
 
 
 def _picture(path: Path, data: bytes) -> Logo:
-    if b"<svg" in data[:2000].lower():
-        return Logo(data, "svg", *_svg_size(data))
+    logo = Logo(data, "svg", *_svg_size(data)) if b"<svg" in data[:2000].lower() else _photograph(path, data)
+    if max(logo.width, logo.height) > MOST_STRETCHED * min(logo.width, logo.height):
+        raise _Wrong(f"{path} is more than {MOST_STRETCHED} times as long in one direction as in the other; cut it")
+    return logo
+
+
+def _photograph(path: Path, data: bytes) -> Logo:
     import PIL.Image
 
     try:
-        with PIL.Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
+        with warnings.catch_warnings(), PIL.Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
+            warnings.simplefilter("ignore")  # its own limit on size is told below
+            width, height = picture.size
+            if width * height > MOST_PIXELS:
+                raise _Wrong(f"{path} has more than {MOST_PIXELS // 10**6} million pixels; make it smaller")
             picture.load()
-            return Logo(data, (picture.format or "").lower(), *picture.size)
-    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError):
+            return Logo(data, (picture.format or "").lower(), width, height)
+    except _Wrong:
+        raise
+    except PIL.Image.DecompressionBombError:
+        raise _Wrong(f"{path} has more than {MOST_PIXELS // 10**6} million pixels; make it smaller") from None
+    except _BROKEN_PICTURE:
         raise _Wrong(f"{path} is not a PNG, JPEG or SVG picture that can be opened") from None
 
 
 def _svg_size(data: bytes) -> tuple[int, int]:
-    sizes = {name: float(number) for name, number in _SIZE.findall(data[:5000])}
-    box = _BOX.search(data)
-    if box and float(box[1]) > 0 and float(box[2]) > 0:
-        return math.ceil(float(box[1])), math.ceil(float(box[2]))
+    sizes = {
+        name: float(number) for name, number in reversed(_SIZE.findall(data[:_HEAD]))
+    }  # the first are the SVG's own
+    box = _BOX.search(data[:_HEAD])
+    if box and float(box[3]) > 0 and float(box[4]) > 0:
+        return math.ceil(float(box[3])), math.ceil(float(box[4]))
     return math.ceil(sizes.get(b"width", 300)) or 300, math.ceil(sizes.get(b"height", 100)) or 100
 
 
@@ -166,13 +191,20 @@ def _prices(value: Any) -> TokenPrices:
         price = value[key]
         if isinstance(price, bool) or not isinstance(price, int | float) or not 0 <= price < 1e6:
             raise _Wrong(f"{key} must be a number from 0 to a million; got {_shown(price)}")
-    if not re.fullmatch(r"[A-Z]{3}", str(value["currency"])):
+    if not re.fullmatch(r"[A-Z]{3}", _currency(value["currency"])):
         raise _Wrong(f'currency must be three capital letters such as "USD"; got {_shown(value["currency"])}')
     return TokenPrices(value["currency"], float(value["input"]), float(value["output"]))
 
 
+def _currency(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
 def _shown(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:
+        return "a number of thousands of digits"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import io
+import struct
+import tempfile
 import zipfile
+import zlib
+from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
+from harness.publish.apart import Apart, Refused
 from harness.publish.brand import Brand, Logo
 
 MOST_UNPACKED = 200 * 2**20
 """Bytes that a template may unpack to."""
+_BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, RuntimeError, struct.error)
+_BROKEN_PARTS = (*_BROKEN_ZIP, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, SyntaxError)
+"""What the libraries for Word and PowerPoint raise over a damaged file, beside their own errors, which are of these."""
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 
@@ -25,13 +33,50 @@ def opened(template: bytes, kind: str) -> io.BytesIO:
         with zipfile.ZipFile(io.BytesIO(template)) as packed:
             size = sum(info.file_size for info in packed.infolist())
             names = set(packed.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError):
-        size, names = 0, set()
-    if part not in names or "[Content_Types].xml" not in names:
+            damaged = None if size > MOST_UNPACKED else packed.testzip()
+    except _BROKEN_ZIP:
+        size, names, damaged = 0, set(), None
+    if part not in names or "[Content_Types].xml" not in names or damaged is not None:
         raise UserError(f"the template is no .{kind} file that can be opened; save it as .{kind} and try again")
     if size > MOST_UNPACKED:
         raise UserError(f"the .{kind} template unpacks to more than 200 MB; make its pictures smaller")
+    _try_out(template, kind)
     return io.BytesIO(template)
+
+
+def _try_out(template: bytes, kind: str) -> None:
+    """Have the library take the template apart in a helper with limits, before it does so here."""
+    with tempfile.TemporaryDirectory() as folder, Apart() as apart:
+        path = Path(folder) / f"template.{kind}"
+        path.write_bytes(template)
+        try:
+            apart.call(_opened_word if kind == "docx" else _opened_slides, path)
+        except Refused as error:
+            raise refused(kind, error) from None
+
+
+def _opened_word(path: Path) -> None:
+    import docx
+
+    try:
+        document = docx.Document(str(path))
+        # What a report needs of it.
+        _ = [document.sections[-1].footer, document.styles, document.core_properties, document.element.body[-1]]
+        _ = [paragraph.text for paragraph in document.paragraphs]
+    except _BROKEN_PARTS as error:
+        raise Refused(str(error) or type(error).__name__) from error
+
+
+def _opened_slides(path: Path) -> None:
+    import pptx
+
+    try:
+        deck = pptx.Presentation(str(path))
+        # What a report needs of it.
+        _ = [deck.slide_width * deck.slide_height, deck.core_properties, len(deck.slides)]
+        _ = [(layout.name, list(layout.placeholders)) for layout in deck.slide_layouts]
+    except _BROKEN_PARTS as error:
+        raise Refused(str(error) or type(error).__name__) from error
 
 
 def refused(kind: str, error: Exception) -> UserError:
@@ -50,15 +95,16 @@ def logo_picture(brand: Brand) -> tuple[io.BytesIO, float] | None:
 
 def _painted(logo: Logo) -> bytes:
     """An SVG logo as PNG; Office formats hold no SVG alone."""
-    import tempfile
-    from pathlib import Path
-
     import typst
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         (root / "logo.svg").write_bytes(logo.data)
-        page = '#set page(width: auto, height: auto, margin: 0pt, fill: none)\n#image("logo.svg", width: 240pt)'
+        high = f"{min(1200.0, max(6.0, 240 * logo.height / max(1, logo.width))):.1f}pt"  # whatever the file itself says
+        page = (
+            f"#set page(width: 240pt, height: {high}, margin: 0pt, fill: none)\n"
+            f'#image("logo.svg", width: 100%, height: {high}, fit: "contain")'
+        )
         (root / "logo.typ").write_text(page, encoding="utf-8")
         try:
             found: Any = typst.compile(root / "logo.typ", root=root, format="png", ppi=300)

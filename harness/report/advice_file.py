@@ -10,6 +10,7 @@ import msgspec
 
 from harness.errors import UserError
 from harness.publish.blocks import Section
+from harness.publish.given import CannotRead, read_whole
 from harness.publish.stored import NotASection, from_plain
 
 NEWEST = 1
@@ -111,19 +112,15 @@ def read_advice_file(path: Path) -> AdviceFile:
 
 def _bytes(path: Path) -> bytes:
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise UserError(f"{path} is larger than an advice.json can be (8 MB); name the file that `advise` wrote")
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be read ({error.strerror}); --advice takes the advice.json that `advise` wrote"
-        ) from None
+        return read_whole(path, most=MOST_BYTES)
+    except CannotRead as error:
+        raise UserError(f"{path} {error}; --advice takes the advice.json that `advise` wrote") from None
 
 
 def _decoded(path: Path, content: bytes) -> _Stored:
     try:
         return msgspec.json.decode(content, type=_Stored)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(
             f"{path} is no advice.json ({str(error) or 'nested too deeply'}); name the file that `advise` wrote"
         ) from None

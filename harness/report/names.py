@@ -42,6 +42,7 @@ _EXPERIMENTS = {
     "full_tuning": "Full tuning",
     "classifier": "A classifier on embeddings",
     "judge": "A judge",
+    "orders": "Planted orders",
 }
 
 _QUESTIONS = {
@@ -57,6 +58,7 @@ _QUESTIONS = {
     "full_tuning": "Does an adapter leave something on the table?",
     "classifier": "Is a language model needed at all?",
     "judge": "What does a second opinion say?",
+    "orders": "Does it obey orders that stand in what it reads?",
 }
 
 _MEASURES = {
@@ -68,6 +70,7 @@ _MEASURES = {
     "leaked": "Wrong, and a training output",
     "win rate": "Preferred by the judge",
     "kappa": "Agreement with people (kappa)",
+    "obeyed": "Obeyed",
     "position": "Verdict followed the position",
 }
 

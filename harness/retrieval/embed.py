@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,29 +70,53 @@ def precision() -> str:
 def cached_encode(encode: Any, texts: Sequence[str], *, folder: Path) -> Vectors:
     """Encode a list of texts once; the same list later comes from `folder`.
 
-    One file a list (named by the list's digest, written beside and renamed), so it is whole or absent.
+    One file a list (named by the list's digest, written beside and renamed), so it is whole or absent; after the array
+    stands a digest of it and of the list, and a file that it does not fit is made again.
     """
     digest = hashlib.sha256("\x00".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
     path = folder / f"{digest[:32]}.npy"
-    if path.exists():
-        with contextlib.suppress(ValueError, OSError, EOFError):
-            found: Vectors = np.load(path, allow_pickle=False)
-            if len(found) == len(texts):
-                return found
+    kept = _kept(path, digest)
+    if kept is not None and len(kept) == len(texts):
+        return kept
     unique = list(dict.fromkeys(texts))
     vectors = dict(zip(unique, encode(unique), strict=True))
     made = np.stack([vectors[text] for text in texts]).astype(np.float32)
-    _save(made, path)
+    _save(made, path, digest)
     return made
 
 
-def _save(vectors: Vectors, path: Path) -> None:
+def _kept(path: Path, digest: str) -> Vectors | None:
+    """The vectors of this list of texts; None where there are none, or not as they were written."""
+    with contextlib.suppress(ValueError, OSError, EOFError):
+        data = path.read_bytes()
+        array, seal = data[:-_SEAL], data[-_SEAL:]
+        if seal == _seal(array, digest):
+            found: Vectors = np.load(io.BytesIO(array), allow_pickle=False)
+            return found
+    return None
+
+
+_SEAL = hashlib.sha256().digest_size
+
+
+def _seal(array: bytes, digest: str) -> bytes:
+    return hashlib.sha256(digest.encode() + array).digest()
+
+
+def _save(vectors: Vectors, path: Path, digest: str) -> None:
     """A cache that cannot be written is no reason to stop."""
+    array = io.BytesIO()
+    np.save(array, vectors, allow_pickle=False)
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as stream:
-            np.save(stream, vectors, allow_pickle=False)
-        Path(stream.name).replace(path)
+            try:
+                stream.write(array.getvalue() + _seal(array.getvalue(), digest))
+                stream.flush()
+                Path(stream.name).replace(path)
+            except BaseException:
+                Path(stream.name).unlink(missing_ok=True)
+                raise
 
 
 def _resolve(name: str | None) -> tuple[Path, str, str]:

@@ -10,6 +10,9 @@ import numpy as np
 
 from harness.retrieval.embed import Embedder, Vectors
 
+AT_ONCE = 65_536
+"""Texts embedded before their vectors go into the index, so that a large corpus's vectors are not held twice."""
+
 
 @dataclass(frozen=True, slots=True)
 class VectorIndex:
@@ -36,7 +39,9 @@ def build_index(embedder: Embedder, texts: Sequence[str]) -> VectorIndex:
     """Index these texts; positions in the answers are positions in `texts`."""
     import faiss
 
-    vectors: Vectors = embedder.encode(texts)
-    flat = faiss.IndexFlatIP(vectors.shape[1])
-    flat.add(np.ascontiguousarray(vectors))
+    flat: Any = None
+    for start in range(0, max(1, len(texts)), AT_ONCE):
+        vectors: Vectors = embedder.encode(texts[start : start + AT_ONCE])
+        flat = faiss.IndexFlatIP(vectors.shape[1]) if flat is None else flat
+        flat.add(np.ascontiguousarray(vectors))
     return VectorIndex(embedder, len(texts), flat)

@@ -53,7 +53,9 @@ def build_lexical(texts: Sequence[str]) -> LexicalIndex:
     import bm25s
 
     index = bm25s.BM25()
-    index.index([words(text, width=BIGRAMS) or [""] for text in texts], show_progress=False)
+    known: dict[str, str] = {}  # each word is held once, however often it stands in the texts
+    rows = [[known.setdefault(word, word) for word in words(text, width=BIGRAMS) or [""]] for text in texts]
+    index.index(rows, show_progress=False)
     return LexicalIndex(len(texts), index)
 
 

@@ -18,6 +18,15 @@ _NEEDED = ("date", "approach", "hypothesis")
 _LARGEST = 2**63 - 1
 
 
+def shown(value: object) -> str:
+    """What was given, cut where it is long."""
+    try:
+        text = repr(value) if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+    except ValueError:
+        return "a number of thousands of digits"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def read_advice(raw: object) -> tuple[StatedAdvice | None, Faults]:
     """Read the table; None where there is none or where it has faults."""
     if raw is None:
@@ -46,7 +55,7 @@ def read_advice(raw: object) -> tuple[StatedAdvice | None, Faults]:
 def _unknown(raw: dict[str, Any]) -> Faults:
     known = ("date", "approach", "runner_up", *_TEXTS, "margin_that_pays", "answers", "sources")
     said = f"known are {', '.join(known)}"
-    return [("advice", key, f"unknown setting 'advice.{key}'; {said}") for key in raw if key not in known]
+    return [("advice", key, f"unknown setting 'advice.{key[:60]}'; {said}") for key in raw if key not in known]
 
 
 def _missing(raw: dict[str, Any]) -> Faults:
@@ -60,18 +69,18 @@ def _missing(raw: dict[str, Any]) -> Faults:
 def _wrong(raw: dict[str, Any]) -> Faults:
     faults = []
     if "date" in raw and _iso_date(raw["date"]) is None:
-        said = f"'advice.date' must be a date such as 2026-11-25; got {raw['date']!r}"
+        said = f"'advice.date' must be a date such as 2026-11-25; got {shown(raw['date'])}"
         faults.append(("advice", "date", said))
     for key in ("approach", "runner_up"):
         if key in raw and raw[key] not in APPROACHES:
-            said = f"'advice.{key}' must be one of {', '.join(APPROACHES)}; got {raw[key]!r}"
+            said = f"'advice.{key}' must be one of {', '.join(APPROACHES)}; got {shown(raw[key])}"
             faults.append(("advice", key, said))
     for key in _TEXTS:
         if key in raw and not (isinstance(raw[key], str) and raw[key].strip()):
-            faults.append(("advice", key, f"'advice.{key}' must be a text in double quotes; got {raw[key]!r}"))
+            faults.append(("advice", key, f"'advice.{key}' must be a text in double quotes; got {shown(raw[key])}"))
     gain = raw.get("margin_that_pays", 0.0)
     if isinstance(gain, bool) or not isinstance(gain, int | float) or not 0 <= gain <= 1:
-        said = f"'advice.margin_that_pays' must be a number between 0 and 1; got {gain!r}"
+        said = f"'advice.margin_that_pays' must be a number between 0 and 1; got {shown(gain)}"
         faults.append(("advice", "margin_that_pays", said))
     faults += _wrong_table(raw, "answers", _is_answer, "a text, a whole number, true or false")
     return faults + _wrong_table(raw, "sources", lambda value: isinstance(value, str), "a text")
@@ -82,7 +91,8 @@ def _wrong_table(raw: dict[str, Any], name: str, is_right: Callable[[object], bo
     if not isinstance(table, dict):
         return [("advice", name, f"'advice.{name}' must be a table: write [advice.{name}]")]
     wrong = [key for key, value in table.items() if not is_right(value)]
-    return [(f"advice.{name}", key, f"'advice.{name}.{key}' must be {what}; got {table[key]!r}") for key in wrong]
+    said = f"must be {what}; got"
+    return [(f"advice.{name}", key, f"'advice.{name}.{key[:60]}' {said} {shown(table[key])}") for key in wrong]
 
 
 def _is_answer(value: object) -> bool:

@@ -65,7 +65,7 @@ def table_cases(table: Table, columns: ColumnMap, *, name: str) -> tuple[list[Ca
 
 
 def _missing(field: str, column: str, table: Table) -> str:
-    by_folded = {name.casefold(): name for name in table.columns}
+    by_folded = {name[:60].casefold(): name for name in table.columns[:1000]}
     close = difflib.get_close_matches(column.casefold(), by_folded, n=1, cutoff=0.6)
     hint = f"; did you mean {by_folded[close[0]]!r}?" if close else ""
     option = "--" + field.replace("_", "-")

@@ -37,6 +37,8 @@ _TINY_SET = 10  # so few labels may show with two rows each
 _MOST_NUMERIC_LABELS = 11  # 0 to 10 is the longest common rating scale
 _NEW_OUTPUT_SHARE = 0.1
 _LABEL_WORDS = 8
+_LONGEST_NUMBER = 60  # characters
+_MOST_KEYS = 500
 _SHORT_MEDIAN = 8
 _SHORT_TAIL = 20
 _REWRITTEN = 0.5
@@ -96,9 +98,9 @@ def label_set(train: Sequence[Case], cases: Sequence[Case]) -> tuple[str, ...]:
 
 
 def json_keys(cases: Iterable[Case]) -> tuple[str, ...]:
-    """Top-level keys of the outputs that are JSON objects, the most frequent first."""
+    """Top-level keys of the outputs that are JSON objects, the most frequent first, at most 500 of them."""
     counts = Counter(key for case in cases for key in json_object(case.output) or ())
-    return tuple(key for key, _ in counts.most_common())
+    return tuple(key for key, _ in counts.most_common(_MOST_KEYS))
 
 
 def json_object(text: str) -> dict[str, object] | None:
@@ -107,6 +109,8 @@ def json_object(text: str) -> dict[str, object] | None:
         return None
     try:
         value = json.loads(text)
+        if "\\u" in text:  # half a character (a lone surrogate) could not be written anywhere
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -114,7 +118,12 @@ def json_object(text: str) -> dict[str, object] | None:
 
 def are_numbers(outputs: Sequence[str]) -> bool:
     """Whether at least four in five outputs are bare numbers (with sign, currency or percent sign)."""
-    return sum(_NUMBER.fullmatch(output.strip()) is not None for output in outputs) >= _NUMBER_SHARE * len(outputs)
+    return sum(map(_is_number, outputs)) >= _NUMBER_SHARE * len(outputs)
+
+
+def _is_number(output: str) -> bool:
+    text = output.strip()
+    return len(text) <= _LONGEST_NUMBER and _NUMBER.fullmatch(text) is not None
 
 
 def are_questions(cases: Sequence[Case]) -> bool:

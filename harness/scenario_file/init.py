@@ -49,7 +49,7 @@ def init_folder(
     Where `source` is a folder (with an `eval.jsonl`), only its `scenario.toml` is written and `into` is that folder.
     Files that exist are overwritten only with `force`. Raises InputProblems, and OSError where `into` is not writable.
     """
-    if source.is_dir():
+    if _is_folder(source):
         return _init_existing(source, force=force)
     faults = list(_option_faults(eval_share, eval_size))
     if faults:
@@ -72,6 +72,14 @@ def init_folder(
         sentences=tuple(_sentences(train, held_out, skipped=skipped, seed=seed)),
         problems=(*table.warnings, *problems, *scenario.warnings),
     )
+
+
+def _is_folder(source: Path) -> bool:
+    try:
+        return source.is_dir()
+    except OSError as error:  # a name that the system refuses, a folder that may not be entered
+        message = f"this cannot be opened ({error.strerror or error})"
+        raise InputProblems([Problem("error", message, str(source)[:200])]) from None
 
 
 def _init_existing(folder: Path, *, force: bool) -> InitResult:

@@ -24,7 +24,7 @@ NO_MANNER = (
     f"no instruction was given: arms that see no examples cannot know how long and in what manner to answer; {_SAY_IT}"
 )
 _ONE_LABEL = re.compile(r"\b(one|the|a|single)\s+(\w+\s+)?labels?\b", re.IGNORECASE)
-_ONLY_JSON = re.compile(r"\bonly\b.*\bJSON\b|\bJSON\b.*\bonly\b", re.IGNORECASE)
+_ONLY, _JSON = (re.compile(rf"\b{word}\b", re.IGNORECASE) for word in ("only", "JSON"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,12 @@ def complete_instruction(given: str, kind: Kind, *, names: Sequence[str]) -> str
     if kind is Kind.LABELS:
         ending = "" if _ONE_LABEL.search(given) else " Answer with one label only."
         return f"{start} Labels: {listed(names)}.{ending}"
-    ending = "" if _ONLY_JSON.search(given) else " Answer with the JSON object only."
+    ending = "" if _says_only_json(given) else " Answer with the JSON object only."
     return f"{start} Keys: {listed(names)}.{ending}"
+
+
+def _says_only_json(text: str) -> bool:
+    return any(_ONLY.search(line) and _JSON.search(line) for line in text.split("\n"))
 
 
 def mentioned(names: Sequence[str], text: str) -> float:

@@ -14,6 +14,7 @@ from typing import Literal, cast
 
 from harness.documents import read_documents
 from harness.jsonl import JsonLine, json_lines
+from harness.publish.given import CannotRead, read_whole, refuse_odd_file
 from harness.scenario import After, Case, HumanLabel, Problem, Rewording
 from harness.scenario_file.rows import Rows, read_rows
 
@@ -64,7 +65,11 @@ def _after(folder: Path) -> tuple[After | None, list[Problem]]:
 
 def _rows(home: Path, name: str, *, prefix: str) -> Rows:
     path = home / name
-    return read_rows(path, name=name, prefix=prefix) if path.exists() else Rows()
+    try:
+        refuse_odd_file(path)
+        return read_rows(path, name=name, prefix=prefix) if path.exists() else Rows()
+    except CannotRead as error:
+        return Rows((), (Problem("error", f"the file {error}", name),))
 
 
 def _placed(problem: Problem) -> Problem:
@@ -102,8 +107,12 @@ def _human_labels(path: Path, known: frozenset[str]) -> Iterator[HumanLabel | Pr
 
 
 def _lines(path: Path) -> Iterator[JsonLine | Problem]:
-    if path.exists():
-        yield from json_lines(path, name=path.name)
+    try:
+        refuse_odd_file(path)
+        if path.exists():
+            yield from json_lines(path, name=path.name)
+    except CannotRead as error:
+        yield Problem("error", f"the file {error}", path.name)
 
 
 def _unknown_case(name: object, known: frozenset[str]) -> str | None:
@@ -116,9 +125,14 @@ def _schema(path: Path) -> tuple[str, list[Problem]]:
     if not path.exists():
         return "", []
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        found = json.loads(read_whole(path).decode())
+        text = json.dumps(found, separators=(",", ":"))
+    except CannotRead as error:
+        return "", [Problem("error", f"the JSON schema {error}", path.name)]
+    except (ValueError, RecursionError) as error:
         return "", [Problem("error", f"the JSON schema cannot be read: {error}", path.name)]
-    if not isinstance(found, dict):
-        return "", [Problem("error", "a JSON schema must be a JSON object", path.name)]
-    return json.dumps(found, separators=(",", ":")), []
+    return (text, []) if isinstance(found, dict) else ("", [_no_schema(path)])
+
+
+def _no_schema(path: Path) -> Problem:
+    return Problem("error", "a JSON schema must be a JSON object", path.name)

@@ -9,7 +9,19 @@ from pathlib import Path
 
 from harness.documents import read_documents
 from harness.errors import InputProblems
-from harness.scenario import EXPERIMENTS, Document, Experiments, Inference, Kind, Problem, Scenario
+from harness.publish.given import CannotRead, refuse_odd_file
+from harness.scenario import (
+    EXPERIMENTS,
+    REQUEST_SECONDS,
+    USUAL_BUDGET,
+    Document,
+    Experiments,
+    Inference,
+    Kind,
+    Problem,
+    Scenario,
+)
+from harness.scenario_file.budget import error_budget
 from harness.scenario_file.fit import metric_problem, row_problems
 from harness.scenario_file.infer import KNOWN_METRICS
 from harness.scenario_file.later import LABELS, PARAPHRASES, SCHEMA, Later, read_later
@@ -162,9 +174,12 @@ def _read_files(path: Path, *, known_arms: tuple[str, ...]) -> _Files:
 def _read_rows(folder: Path, name: str, *, prefix: str, needed: bool) -> Rows:
     path = folder / name
     try:
+        refuse_odd_file(path)
         if path.exists():
             return read_rows(path, name=name, prefix=prefix)
         return Rows((), (missing_file(folder, name),)) if needed else Rows()
+    except CannotRead as error:
+        return Rows((), (Problem("error", f"the file {error}", name),))
     except OSError as error:  # a folder that may not be entered
         return Rows((), (Problem("error", f"the file cannot be read ({error.strerror or error})", name),))
 
@@ -228,6 +243,8 @@ def _scenario(files: _Files, settings: Settings, *, settled: Settled, warnings: 
         held_to_labels=settings.held_to_labels and settled.kind is Kind.LABELS,
         arms=settings.arms or (),
         max_new_tokens=settings.max_new_tokens,
+        max_errors=error_budget(settings.max_errors) or USUAL_BUDGET,
+        request_seconds=settings.request_seconds or REQUEST_SECONDS,
         held_to_schema=settings.held_to_schema and settled.kind is Kind.JSON,
         schema=files.later.schema,
         repair=settings.repair,

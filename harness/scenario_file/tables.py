@@ -1,7 +1,7 @@
 """Tables as people keep them (CSV, TSV, XLSX, Parquet, JSON, JSON Lines) -> named cells with row numbers.
 
-Cells keep what they hold: in CSV "007" stays "007" and "NA" stays "NA". The libraries for XLSX and Parquet are imported
-when such a file is met.
+Cells keep what they hold: in CSV "007" stays "007" and "NA" stays "NA". The libraries for XLSX and Parquet work in a
+helper process with limits (`harness.publish.apart`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import io
 import math
 import re
 import warnings
+import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +22,15 @@ from typing import NoReturn
 from harness.documents import DAMAGED, decode_text
 from harness.errors import InputProblems
 from harness.jsonl import encoding_fault, json_lines, kind_of, parse_json, text_of
+from harness.publish.apart import Apart, Refused
+from harness.publish.given import CannotRead, refuse_odd_file
 from harness.scenario import Problem
 
+LARGEST_TABLE = 500_000_000
+"""Bytes, unpacked where it is a workbook: a table is held in memory as a whole."""
 _LONGEST_CELL = 10_000_000
+_HEAD = 100_000
+"""Characters by which the delimiter is told."""
 _DELIMITERS = ",;\t|"
 
 
@@ -52,14 +60,20 @@ def read_table(path: Path) -> Table:
         hint = "save it as .xlsx" if path.suffix.lower() in (".xls", ".ods", ".numbers") else "convert it first"
         _refuse(path, f"tables are read from {' '.join(READERS)}; got the ending {path.suffix!r}: {hint}")
     try:
+        refuse_odd_file(path)
+        if path.stat().st_size > LARGEST_TABLE:
+            _refuse(path, f"the table is larger than {LARGEST_TABLE // 1_000_000} MB; split it")
         table = reader(path)
-    except OSError as error:
-        _refuse(path, f"the file cannot be read ({error.strerror or error})")
+    except (CannotRead, Refused) as error:
+        _refuse(path, str(error))
+    except (OSError, ValueError) as error:  # a name with a NUL in it is a ValueError
+        _refuse(path, f"the file cannot be read ({getattr(error, 'strerror', None) or error})")
     if not table.rows:
         _refuse(path, "the table has no rows below its header")
-    twice = sorted({column for column in table.columns if table.columns.count(column) > 1})
+    twice = sorted(column for column, n in Counter(table.columns).items() if n > 1)
     if twice:
-        _refuse(path, f"the columns {', '.join(map(repr, twice))} stand twice; rename one of each")
+        more = f" and {len(twice) - 10} more" if len(twice) > 10 else ""
+        _refuse(path, f"the columns {', '.join(map(repr, twice[:10]))}{more} stand twice; rename one of each")
     return table
 
 
@@ -96,8 +110,13 @@ def _delimited(path: Path) -> Table:
 
 def _delimiter(text: str) -> str:
     """The delimiter that cuts the first line into most columns; a comma where it cannot be told."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    return max(_DELIMITERS, key=lambda mark: len(next(csv.reader([first], delimiter=mark), [])))
+    first = next((line for line in text[:_HEAD].splitlines() if line.strip()), "")
+    return max(_DELIMITERS, key=first.count) if len(first) >= _HEAD else max(_DELIMITERS, key=_cuts(first))
+
+
+def _cuts(line: str) -> Callable[[str], int]:
+    csv.field_size_limit(_LONGEST_CELL)
+    return lambda mark: len(next(csv.reader([line], delimiter=mark), []))
 
 
 def _csv_rows(path: Path, text: str, *, delimiter: str) -> Iterator[tuple[int, list[object]]]:
@@ -138,25 +157,55 @@ def _is_empty(cell: object) -> bool:
 
 
 def _xlsx(path: Path) -> Table:
+    with Apart() as apart:
+        sheet = apart.call(_first_sheet, path)
+    note = f"only the first sheet, {sheet.title!r}, was read; there are {sheet.others} more"
+    return _table(path, sheet.lines, warnings=(Problem("warning", note, path.name),) if sheet.others else ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    title: str
+    others: int
+    """Sheets beside it."""
+    lines: list[tuple[int, Sequence[object]]]
+
+
+def _first_sheet(path: Path) -> _Sheet:
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import InvalidFileException
 
     try:
         with warnings.catch_warnings(), path.open("rb") as stream:
             warnings.simplefilter("ignore")  # remarks on styles and drop-down lists
+            _refuse_bombs(path)
             book = load_workbook(stream, read_only=True, data_only=True)
             sheet = book.worksheets[0]
             sheet.reset_dimensions()  # some programs write wrong ones
-            lines = list(enumerate(sheet.iter_rows(values_only=True), start=1))
+            rows = enumerate(sheet.iter_rows(values_only=True), start=1)
+            lines = [(number, cells) for number, cells in rows if not all(map(_is_empty, cells))]
+            found = _Sheet(sheet.title, len(book.sheetnames) - 1, lines)
             book.close()
+    except Refused:
+        raise
     except (InvalidFileException, *DAMAGED) as error:
-        _refuse(path, f"cannot be read as an Excel workbook ({str(error)[:100]}); save it again as .xlsx")
-    others = len(book.sheetnames) - 1
-    note = f"only the first sheet, {sheet.title!r}, was read; there are {others} more"
-    return _table(path, lines, warnings=(Problem("warning", note, path.name),) if others else ())
+        raise Refused(f"cannot be read as an Excel workbook ({str(error)[:100]}); save it again as .xlsx") from error
+    return found
+
+
+def _refuse_bombs(path: Path) -> None:
+    with zipfile.ZipFile(path) as parts:
+        if sum(part.file_size for part in parts.infolist()) > LARGEST_TABLE:
+            raise Refused(f"unpacks to more than {LARGEST_TABLE // 1_000_000} MB; split it")
 
 
 def _parquet(path: Path) -> Table:
+    with Apart() as apart:
+        columns, rows = apart.call(_parquet_rows, path)
+    return Table(columns, tuple(TableRow(number, row) for number, row in enumerate(rows, start=1)))
+
+
+def _parquet_rows(path: Path) -> tuple[tuple[str, ...], list[dict[str, object]]]:
     import pyarrow
     from pyarrow import parquet
 
@@ -164,8 +213,8 @@ def _parquet(path: Path) -> Table:
         columns: list[str] = parquet.ParquetFile(path).schema_arrow.names
         rows: list[dict[str, object]] = parquet.read_table(path, partitioning=None).to_pylist()
     except (pyarrow.ArrowException, *DAMAGED) as error:
-        _refuse(path, f"cannot be read as Parquet ({str(error)[:100]}); write it again")
-    return Table(tuple(columns), tuple(TableRow(number, row) for number, row in enumerate(rows, start=1)))
+        raise Refused(f"cannot be read as Parquet ({str(error)[:100]}); write it again") from error
+    return tuple(columns), rows
 
 
 def _json(path: Path) -> Table:
@@ -183,7 +232,7 @@ def _json(path: Path) -> Table:
     wrong = [number for number, row in enumerate(rows, start=1) if not isinstance(row, dict)]
     if wrong:
         raise InputProblems(
-            [Problem("error", f"entry {number} of the list is no object", path.name) for number in wrong]
+            [Problem("error", f"entry {number} of the list is no object", path.name) for number in wrong[:100]]
         )
     return _objects(rows)
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import difflib
-import math
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import msgspec
 
 from harness.jsonl import encoding_fault
+from harness.publish.given import CannotRead, parse_toml, read_whole
 from harness.records import CONTROL, LADDER
 from harness.scenario import (
     EXPERIMENTS,
@@ -26,12 +28,16 @@ from harness.scenario import (
     StatedAdvice,
     TuningWish,
 )
-from harness.scenario_file.advice import read_advice
+from harness.scenario_file.advice import read_advice, shown
+from harness.scenario_file.budget import EXPECTED, error_budget
 
 KNOWN_ARMS = (CONTROL, *LADDER)
 _TABLES = ("rule", "files", "tuning", "experiments", "judge", "criteria")
 RESERVED = ("advice",)
 """Tables that are read elsewhere (`scenario_file.advice`)."""
+
+MOST_FAULTS = 50
+"""Faults of one file that are told."""
 
 Check = Callable[[object], str | None]
 """Says what is wrong with a value (without its name), or None."""
@@ -80,6 +86,7 @@ class ExperimentSettings:
     full_tuning: bool = False
     classifier: bool = False
     judge: bool = False
+    orders: bool = False
 
     @property
     def run(self) -> tuple[str, ...]:
@@ -101,6 +108,8 @@ class Settings:
     repair: bool = False
     arms: tuple[str, ...] | None = None
     max_new_tokens: int | None = None
+    max_errors: int | str | None = None
+    request_seconds: int | None = None
     seed: int | None = None
     model: str | None = None
     embedder: str | None = None
@@ -117,21 +126,25 @@ class Settings:
 def read_settings(path: Path, *, known_arms: Iterable[str] = KNOWN_ARMS) -> tuple[Settings, tuple[Problem, ...]]:
     """Read and check the file. Settings that are wrong are left out of the result and are errors in the second part."""
     try:
-        text = _decode(path.read_bytes())
-        values: dict[str, object] = tomllib.loads(text)
-    except OSError as error:
-        return Settings(), (Problem("error", f"the file cannot be read ({error.strerror or error})", path.name),)
+        text = _decode(read_whole(path))
+        values = parse_toml(text)
+    except CannotRead as error:
+        return Settings(), (Problem("error", f"the file {error}", path.name),)
     except tomllib.TOMLDecodeError as error:
         return Settings(), (_broken(error, path.name),)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         return Settings(), (Problem("error", str(error), path.name),)
     checks = _checks(tuple(known_arms))
-    faults = list(_faults(values, checks=checks))
+    faults = list(islice(_faults(values, checks=checks), 10 * MOST_FAULTS))
     advice, wrong = read_advice(values.get("advice"))
     faults += [_Fault(*fault) for fault in wrong]
     problems = [
-        Problem("error", fault.message, path.name, line_of(text, fault.key, table=fault.table)) for fault in faults
+        Problem("error", fault.message, path.name, line_of(text, fault.key, table=fault.table))
+        for fault in faults[:MOST_FAULTS]
     ]
+    if len(faults) > MOST_FAULTS:
+        problems.append(Problem("error", f"{len(faults) - MOST_FAULTS} more settings are wrong", path.name))
+        return Settings(), tuple(problems)
     settings = _settings(values, checks=checks, wrong={(fault.table, fault.key) for fault in faults})
     return replace(settings, advice=advice), tuple(problems)
 
@@ -139,7 +152,8 @@ def read_settings(path: Path, *, known_arms: Iterable[str] = KNOWN_ARMS) -> tupl
 def line_of(text: str, key: str, *, table: str = "") -> int | None:
     """Find the line (from 1) that sets `key` in `table` ('' = top) or opens it as a table; None where none is found."""
     current = ""
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, whole in enumerate(islice(text.splitlines(), 5_000), start=1):
+        line = whole[:200]
         header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]", line)
         if header:
             current = header[1].strip("\"'")
@@ -156,13 +170,13 @@ def arm_fault(arms: Iterable[str], *, known_arms: Iterable[str]) -> str | None:
     unknown = [arm for arm in arms if arm not in known]
     if not unknown:
         return None
-    return "; ".join(f"unknown arm {arm!r}{did_you_mean(arm, known)}" for arm in unknown)
+    return "; ".join(f"unknown arm {shown(arm)}{did_you_mean(arm, known)}" for arm in unknown[:10])
 
 
 def did_you_mean(word: str, options: Iterable[str]) -> str:
     """End a sentence on an unknown word: the closest option, else all of them."""
     known = tuple(options)
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word[:100], known, n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
 
 
@@ -208,7 +222,7 @@ def _faults(values: Mapping[str, object], *, checks: Checks) -> Iterator[_Fault]
 
 
 def _key_faults(key: str, value: object, *, table: str, checks: Checks) -> Iterator[_Fault]:
-    place = f"{table}.{key}" if table else key
+    place = f"{table}.{key[:60]}" if table else key[:60]
     if key not in checks[table]:
         yield _Fault(table, key, f"unknown setting {place!r}{_where_to(key, table=table, checks=checks)}")
         return
@@ -252,6 +266,8 @@ def _checks(known_arms: tuple[str, ...]) -> Checks:
             "repair": _flag,
             "arms": partial(_arms, known_arms=known_arms),
             "max_new_tokens": partial(_whole, low=1),
+            "max_errors": _budget,
+            "request_seconds": partial(_whole, low=1),
             "seed": partial(_whole, low=0),
             "model": _text,
             "embedder": _text,
@@ -284,12 +300,16 @@ def _checks(known_arms: tuple[str, ...]) -> Checks:
 
 def _text(value: object) -> str | None:
     if not isinstance(value, str):
-        return f"must be a text in double quotes; got {_shown(value)}"
+        return f"must be a text in double quotes; got {shown(value)}"
     return None if value.strip() else "is empty; write a text, or take the line out"
 
 
 def _flag(value: object) -> str | None:
-    return None if isinstance(value, bool) else f"must be true or false; got {_shown(value)}"
+    return None if isinstance(value, bool) else f"must be true or false; got {shown(value)}"
+
+
+def _budget(value: object) -> str | None:
+    return None if error_budget(value) is not None else f"cannot be read; {EXPECTED}; got {shown(value)}"
 
 
 def _margin(value: object) -> str | None:
@@ -300,18 +320,18 @@ def _margin(value: object) -> str | None:
 
 
 def _weight(value: object) -> str | None:
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1e9:
         return None
-    return f"must be a number, 0 or more (only the proportions count); got {_shown(value)}"
+    return f"must be a number from 0 to a thousand millions (only the proportions count); got {shown(value)}"
 
 
 def _texts(value: object) -> str | None:
     if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
-        return f'must be a list of texts such as ["a", "b"]; got {_shown(value)}'
+        return f'must be a list of texts such as ["a", "b"]; got {shown(value)}'
     if not value:
         return "is an empty list; name at least one, or take the line out"
-    twice = sorted({item for item in value if value.count(item) > 1})
-    return f"names {', '.join(map(repr, twice))} twice; each may stand once" if twice else None
+    twice = sorted(item for item, n in Counter(value).items() if n > 1)
+    return f"names {', '.join(map(shown, twice[:10]))} twice; each may stand once" if twice else None
 
 
 def _arms(value: object, *, known_arms: tuple[str, ...]) -> str | None:
@@ -326,13 +346,13 @@ def _one_of(value: object, *, options: list[str]) -> str | None:
     if isinstance(value, str) and value in options:
         return None
     hint = did_you_mean(value, options) if isinstance(value, str) else ""
-    return f"must be one of {', '.join(options)}; got {_shown(value)}{hint if 'mean' in hint else ''}"
+    return f"must be one of {', '.join(options)}; got {shown(value)}{hint if 'mean' in hint else ''}"
 
 
 def _whole(value: object, *, low: int) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool) and low <= value < 2**63:
         return None
-    return f"must be a whole number, {low} or more; got {_shown(value)}"
+    return f"must be a whole number, {low} or more; got {shown(value)}"
 
 
 def _share(value: object, *, what: str, open_ends: bool = False) -> str | None:
@@ -340,9 +360,4 @@ def _share(value: object, *, what: str, open_ends: bool = False) -> str | None:
         inside = 0 < value < 1 if open_ends else 0 <= value <= 1
         if inside:
             return None
-    return f"must be a number between 0 and 1 ({what}); got {_shown(value)}"
-
-
-def _shown(value: object) -> str:
-    text = repr(value) if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return f"must be a number between 0 and 1 ({what}); got {shown(value)}"

@@ -97,3 +97,24 @@ def test_a_fault_of_ours_is_not_swallowed(scenario, monkeypatch, fault):
         main()
     assert raised.value is fault
     assert CliRunner().invoke(cli, ["run", str(scenario), *FEW]).exit_code == 1
+
+
+def test_retry_errors_without_a_run_ends_with_2_and_says_what_to_do(bakeoff, scenario, tmp_path):
+    code, _, err = bakeoff("run", scenario, *FEW, "--out", tmp_path / "none", "--retry-errors")
+    assert code == 2
+    assert "leave --retry-errors out to begin a run" in " ".join(err.split())
+
+
+def test_retry_errors_of_a_run_without_errors_draws_its_verdict_again(bakeoff, scenario, tmp_path):
+    assert bakeoff("run", scenario, *FEW, "--out", tmp_path / "out")[0] == 0
+    code, out, _ = bakeoff("run", scenario, *FEW, "--out", tmp_path / "out", "--retry-errors", "--max-errors", "25%")
+    assert code == 0
+    assert "Nothing failed in" in out
+
+
+@pytest.mark.parametrize("said", ["lots", "-3", "120%", ""])
+def test_an_error_budget_that_cannot_be_read_ends_with_2_and_says_what_was_expected(bakeoff, scenario, said):
+    code, _, err = bakeoff("run", scenario, *FEW, "--max-errors", said)
+    assert code == 2
+    assert "expected a number of errors" in " ".join(err.split())
+    assert "Traceback" not in err

@@ -63,6 +63,15 @@ def test_a_damaged_adapter_is_trained_again(tiny, tmp_path, own_cache):
     assert again.adapter_digest == made.adapter_digest
 
 
+@pytest.mark.parametrize("name", ["adapter_config.json", "recipe.json", adapters.DIGESTS])
+def test_an_adapter_with_any_other_file_changed_is_trained_again(tiny, tmp_path, own_cache, name):
+    tuned(tiny, tmp_path / "a")
+    for file in (own_cache / "adapters").glob(f"*/{name}"):
+        data = file.read_bytes()
+        file.write_bytes(data.replace(b"2", b"4", 1) if b"2" in data else data + b" ")
+    assert adapters.TAKEN not in tuned(tiny, tmp_path / "b").notes
+
+
 def test_only_the_latest_are_kept(tiny, tmp_path, own_cache, monkeypatch):
     monkeypatch.setattr(adapters, "MOST", 2)
     for seed in range(4):

@@ -118,8 +118,45 @@ def test_a_folder_in_the_files_place_is_passed_over(tmp_path):
 def test_a_table_of_another_shape_is_passed_over(tmp_path):
     path = tmp_path / "answers.sqlite"
     with sqlite3.connect(path) as db:
-        db.execute("CREATE TABLE answers (key TEXT PRIMARY KEY, words TEXT)")
+        db.execute("CREATE TABLE kept (key TEXT PRIMARY KEY, words TEXT)")
     db.close()
     kept = AnswerCache(path)
     kept.put({"k": ANSWER})
     assert kept.get(["k"]) == {}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "text = 'Apfel'",
+        "tokens_out = 4",
+        "tokens_in = NULL",
+        "tokens_in = 'x'",
+        "finish = 'length'",
+        "digest = NULL",
+        "key = 'other'",
+        "text = CAST(x'ff' AS TEXT)",
+    ],
+)
+def test_an_answer_that_is_not_what_was_put_under_its_key_is_never_served(tmp_path, damage):
+    path = tmp_path / "answers.sqlite"
+    AnswerCache(path).put({"k": ANSWER})
+    with sqlite3.connect(path) as db:
+        db.execute(f"UPDATE kept SET {damage}")
+    db.close()
+    kept = AnswerCache(path)
+    assert kept.get(["k", "other"]) == {}
+    kept.put({"k": ANSWER})
+    assert kept.get(["k"]) in ({}, {"k": ANSWER})
+
+
+def test_answers_kept_by_an_earlier_version_without_a_digest_are_not_served(tmp_path):
+    path = tmp_path / "answers.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE answers (key TEXT PRIMARY KEY, text TEXT, tokens_in INT, tokens_out INT, finish TEXT)")
+        db.execute("INSERT INTO answers VALUES ('k', 'old', 1, 1, 'stop')")
+    db.close()
+    kept = AnswerCache(path)
+    assert kept.get(["k"]) == {}
+    kept.put({"k": ANSWER})
+    assert kept.get(["k"]) == {"k": ANSWER}

@@ -83,6 +83,25 @@ def test_pickled_arrays_are_not_opened(encoder, tmp_path):
     assert cached_encode(encoder, TEXTS, folder=tmp_path).dtype == np.float32
 
 
+def test_a_flipped_bit_anywhere_has_it_made_again(encoder, tmp_path):
+    good = cached_encode(encoder, TEXTS, folder=tmp_path)
+    path = files(tmp_path)[0]
+    whole = path.read_bytes()
+    for place in range(0, len(whole), max(1, len(whole) // 50)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        assert np.array_equal(cached_encode(encoder, TEXTS, folder=tmp_path), good)
+        assert path.read_bytes() == whole
+
+
+def test_the_vectors_of_another_list_under_this_lists_name_are_not_served(encoder, tmp_path):
+    cached_encode(encoder, TEXTS[::-1], folder=tmp_path)
+    other = files(tmp_path)[0]
+    cached_encode(encoder, TEXTS, folder=tmp_path)
+    mine = next(path for path in files(tmp_path) if path != other)
+    mine.write_bytes(other.read_bytes())
+    assert np.array_equal(cached_encode(encoder, TEXTS, folder=tmp_path), FakeEmbedder().encode(TEXTS))
+
+
 def test_a_folder_that_cannot_be_written_is_no_reason_to_stop(encoder, tmp_path):
     (tmp_path / "file").write_text("in the way")
     found = cached_encode(encoder, TEXTS, folder=tmp_path / "file" / "vectors")

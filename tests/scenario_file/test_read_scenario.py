@@ -164,7 +164,7 @@ def test_a_named_file_that_is_not_there_is_an_error(tmp_path):
 
 def test_an_eval_file_that_is_a_folder_is_an_error(tmp_path):
     (tmp_path / "eval.jsonl").mkdir()
-    assert problems(tmp_path) == ["eval.jsonl: the file cannot be read (Is a directory)"]
+    assert problems(tmp_path) == ["eval.jsonl: the file is a folder; name a file"]
 
 
 @pytest.mark.parametrize(

@@ -129,9 +129,10 @@ def test_a_write_that_fails_leaves_the_old_file_whole(folder, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "fsync", broken)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(RunFolderError, match=r"run\.json cannot be written \(disk full\). Make room"):
         folder.write("run.json", replace(KEY, key="other"))
     assert folder.key() == KEY
+    assert sorted(path.name for path in folder.path.iterdir()) == ["rule.json", "run.json"], "nothing is left beside"
 
 
 def test_a_file_is_replaced_by_renaming_and_nothing_is_left_beside_it(tmp_path):
@@ -257,5 +258,7 @@ def test_lines_are_on_disk_before_append_returns(folder, monkeypatch):
     real = os.fsync
     monkeypatch.setattr(os, "fsync", lambda descriptor: (synced.append(descriptor), real(descriptor)))
     folder.append("predictions.jsonl", [said(1)])
-    assert len(synced) == 1
+    assert len(synced) == 2, "the lines, and the new file's name in its folder"
     assert msgspec.json.decode((folder.path / "predictions.jsonl").read_bytes(), type=Prediction) == said(1)
+    folder.append("predictions.jsonl", [said(2)])
+    assert len(synced) == 3

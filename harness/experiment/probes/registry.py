@@ -23,6 +23,7 @@ PROBES: dict[str, str] = {
     "full_tuning": f"{_HOME}.full_tuning:FullTuningProbe",
     "classifier": f"{_HOME}.classifier:ClassifierProbe",
     "judge": f"{_HOME}.judge:JudgeProbe",
+    "orders": f"{_HOME}.orders:OrdersProbe",
 }
 
 

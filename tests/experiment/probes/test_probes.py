@@ -258,7 +258,8 @@ def test_without_all_seeds_there_is_no_verdict(whole, tmp_path):
     from harness.errors import RunFolderError
 
     fake_run(whole, tmp_path / "run", overrides=Overrides(seeds=2), remember=False)
-    (tmp_path / "run" / "experiments" / "seeds" / "done.json").unlink()
+    for name in ("experiments/seeds/done.json", "verdict.json"):
+        (tmp_path / "run" / name).unlink()
     with pytest.raises(RunFolderError, match="still to be trained from further seeds"):
         api.score(tmp_path / "run")
 
