@@ -18,7 +18,7 @@ from pathlib import Path
 from advisor.errors import AnswerProblems, UserError
 from advisor.questionnaire import Questionnaire, did_you_mean, load_questionnaire, parse_value, printable, shown_raw
 from advisor.records import Answer, Conflict, Source, Value
-from harness.publish.given import parse_toml
+from harness.given import parse_toml
 
 SESSION_SCHEMA_VERSION = 1
 LARGEST_FILE = 1 << 20

@@ -13,7 +13,7 @@ from typing import Any
 
 from advisor.errors import AnswerProblems, UserError
 from advisor.questionnaire import did_you_mean, shown_raw
-from harness.publish.given import CannotRead, parse_toml, read_whole
+from harness.given import CannotRead, parse_toml, read_whole
 
 _MOST_PROBLEMS = 50
 

@@ -1,6 +1,6 @@
 """The documents of a scenario: rows of `corpus.jsonl`, or text, Markdown, HTML, PDF and Word files under `corpus/`.
 
-The libraries that open PDF, Word and HTML files work in a helper process (`harness.publish.apart`), which is started
+The libraries that open PDF, Word and HTML files work in a helper process (`harness.apart`), which is started
 when the first such file is met: a hostile file can neither keep us waiting nor fill the memory.
 """
 
@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.apart import Apart, Refused
 from harness.jsonl import JsonLine, json_lines, kind_of, text_of
-from harness.publish.apart import Apart, Refused
 from harness.scenario import Document, Problem
 
 if TYPE_CHECKING:

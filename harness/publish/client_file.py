@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.errors import UserError
+from harness.given import CannotRead, parse_toml, read_whole
 from harness.publish.brand import PLAIN, Brand, Logo
-from harness.publish.given import CannotRead, parse_toml, read_whole
 
 MOST_LOGO_BYTES = 2 * 2**20
 MOST_PIXELS = 30_000_000

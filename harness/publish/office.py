@@ -10,8 +10,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from harness.apart import Apart, Refused
 from harness.errors import UserError
-from harness.publish.apart import Apart, Refused
 from harness.publish.brand import Brand, Logo
 
 MOST_UNPACKED = 200 * 2**20

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from harness.errors import UserError
+from harness.given import CannotRead, read_whole
 from harness.publish.blocks import Section
-from harness.publish.given import CannotRead, read_whole
 from harness.publish.stored import NotASection, from_plain
 
 NEWEST = 1

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Literal, cast
 
 from harness.documents import read_documents
+from harness.given import CannotRead, read_whole, refuse_odd_file
 from harness.jsonl import JsonLine, json_lines
-from harness.publish.given import CannotRead, read_whole, refuse_odd_file
 from harness.scenario import After, Case, HumanLabel, Problem, Rewording
 from harness.scenario_file.rows import Rows, read_rows
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.documents import read_documents
 from harness.errors import InputProblems
-from harness.publish.given import CannotRead, refuse_odd_file
+from harness.given import CannotRead, refuse_odd_file
 from harness.scenario import (
     EXPERIMENTS,
     REQUEST_SECONDS,

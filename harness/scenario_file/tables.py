@@ -1,7 +1,7 @@
 """Tables as people keep them (CSV, TSV, XLSX, Parquet, JSON, JSON Lines) -> named cells with row numbers.
 
 Cells keep what they hold: in CSV "007" stays "007" and "NA" stays "NA". The libraries for XLSX and Parquet work in a
-helper process with limits (`harness.publish.apart`).
+helper process with limits (`harness.apart`).
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from harness.apart import Apart, Refused
 from harness.documents import DAMAGED, decode_text
 from harness.errors import InputProblems
+from harness.given import CannotRead, refuse_odd_file
 from harness.jsonl import encoding_fault, json_lines, kind_of, parse_json, text_of
-from harness.publish.apart import Apart, Refused
-from harness.publish.given import CannotRead, refuse_odd_file
 from harness.scenario import Problem
 
 LARGEST_TABLE = 500_000_000

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import msgspec
 
+from harness.given import CannotRead, parse_toml, read_whole
 from harness.jsonl import encoding_fault
-from harness.publish.given import CannotRead, parse_toml, read_whole
 from harness.records import CONTROL, LADDER
 from harness.scenario import (
     EXPERIMENTS,

@@ -33,8 +33,8 @@ from advisor.errors import UserError as AdvisorFault
 from advisor.prices import read_prices
 from advisor.render.document import plain_sections
 from harness.errors import UserError
+from harness.given import parse_toml
 from harness.publish.client_file import read_client
-from harness.publish.given import parse_toml
 from harness.report.advice_file import read_advice_file
 from harness.scenario_file.toml_file import line_of, read_settings
 

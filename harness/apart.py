@@ -29,7 +29,7 @@ SECONDS_VARIABLE = "BAKEOFF_READ_SECONDS"
 MEMORY = 4 << 30
 """Bytes of address space."""
 
-_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from harness.publish import apart; apart.serve()"
+_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from harness import apart; apart.serve()"
 
 
 class Refused(ValueError):
