@@ -205,7 +205,7 @@ class RunFolder:
                 f"{self.path} is not a finished run: {name} is missing. Run `bakeoff run` with --out {self.path} to "
                 "complete it, or name another folder (`bakeoff history` lists them)."
             ) from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RunFolderError(f"{path} is damaged: {error}. {self._what_to_do(name)}") from error
 
     def has(self, name: str) -> bool:
@@ -354,7 +354,7 @@ class RunFolder:
         for number, line in self._whole_lines(name):
             try:
                 yield decoder.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise self._damaged_line(name, number, f": {error}") from error
 
     def _whole_lines(self, name: str) -> Iterator[tuple[int, bytes]]:

@@ -30,7 +30,7 @@ def _looks(folder: RunFolder) -> Iterator[str]:
     first = looks[0]
     yield (
         f"{before} drawn from these cases before (the first from {first.cases:,} cases on {first.created[:10]}). The "
-        f"error rate of {numbers.share(folder.rule().rule.alpha)} is that of one look; by simulation three looks at "
+        f"error rate of {numbers.rate(folder.rule().rule.alpha)} is that of one look; by simulation three looks at "
         "growing numbers of cases call a false winner two to three times as often as one. Where it matters, confirm "
         "the verdict on cases that nobody has seen."
     ).replace(before, before[0].upper() + before[1:], 1)

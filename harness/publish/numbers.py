@@ -44,6 +44,11 @@ def points_interval(value: float | None, low: float | None, high: float | None) 
     return _with_interval(points(value), low, high, unit="")
 
 
+def rate(value: float) -> str:
+    """A rate that was agreed and is not measured, as it stands: 0.025 -> `2.5 %`."""
+    return f"{100 * value:g} %"
+
+
 def score(value: float | None, *, is_share: bool) -> str:
     """A mean in percent where it is a share of cases, else in points of 100."""
     return share(value) if is_share else points(value)
@@ -167,7 +172,7 @@ def money(amount: float | None, currency: str) -> str:
     if amount < 10:
         return f"{sign}{amount:.2f}"
     digits = max(0, len(str(int(amount))) - 2)
-    return f"{sign}{round(amount, -digits):,.0f}"
+    return f"{sign}{int(_rounded(amount / 10**digits, 0)) * 10**digits:,}"
 
 
 def date(moment: str) -> str:

@@ -17,7 +17,7 @@ from harness.store import RunFolder
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
-TRIES = int(os.environ.get("BAKEOFF_TRIES", "12"))
+TRIES = int(os.environ.get("BAKEOFF_TRIES", "4"))
 """The torture tier sets 200."""
 
 

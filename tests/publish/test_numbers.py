@@ -177,3 +177,15 @@ def test_memory_is_written_in_mb_or_gb(value, text):
 )
 def test_a_day_is_written_out(moment, text):
     assert numbers.date(moment) == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "written"),
+    [(0, "$0"), (0.0012, "$0.0012"), (9.5, "$9.50"), (125, "$130"), (1050, "$1,100"), (12_345, "$12,000")],
+)
+def test_money_has_two_figures_and_halves_go_up(amount, written):
+    assert numbers.money(amount, "USD") == written
+
+
+def test_an_agreed_rate_is_not_rounded():
+    assert [numbers.rate(value) for value in (0.05, 0.025, 0.975)] == ["5 %", "2.5 %", "97.5 %"]

@@ -8,6 +8,7 @@ import pytest
 from harness.publish.blocks import Bullets, Facts, Paragraph
 from harness.publish.client_file import TokenPrices
 from harness.records import Finding, OtherVerdict, Reading, Reversal, Standing, VerdictKind
+from harness.report.advice_file import AdviceFile, Bills
 from harness.report.content import build_report
 from harness.report.sections.examples import examples_section
 from harness.report.sections.runs import changes, runs_section
@@ -97,7 +98,8 @@ def test_the_rival_is_always_the_second_of_the_pair():
 
 def test_metrics_and_weights_that_would_change_the_choice_are_named():
     data = builders.winner()
-    standing = Standing({"quality": 3.0, "cost": 1.0}, (), {}, {}, {}, (Reversal("cost", 0.4, "prompt"),))
+    totals = {"rag_lora": 0.6, "prompt": 0.5}
+    standing = Standing({"quality": 3.0, "cost": 1.0}, (), totals, totals, {}, (Reversal("cost", 0.4, "prompt"),))
     verdict = replace(
         data.verdict,
         under_other_metrics=(OtherVerdict("contains", VerdictKind.WINNER, "rag"),),
@@ -120,12 +122,50 @@ def test_without_prices_a_thousand_requests_are_tokens_and_with_them_money():
 
 def test_the_time_to_update_is_the_fastest_that_was_measured():
     readings = (
+        Reading("rag_lora", "nothing updated", "exact_match", 0.1, 0.0, 0.2),
+        Reading("rag_lora", "trained anew", "exact_match", 0.6, 0.4, 0.8),
+        Reading("rag_lora", "index made anew", "exact_match", 0.5, 0.3, 0.7),
         Reading("rag_lora", "trained anew", "time to update", 168.0, unit="seconds"),
         Reading("rag_lora", "index made anew", "time to update", 1.1, unit="seconds"),
     )
     data = replace(builders.winner(), findings=(Finding("facts_change", (), readings),))
     fact = update_fact(data, "rag_lora")
     assert (fact.value, fact.remark) == ("1.1 s", "index made anew; measured on changed documents")
+    useless = replace(readings[2], value=0.11, low=0.02)
+    data = replace(data, findings=(Finding("facts_change", (), (*readings[:2], useless, *readings[3:])),))
+    assert update_fact(data, "rag_lora").value == "2 min 48 s"
+
+
+def test_where_the_criteria_prefer_another_arm_that_is_said_and_no_weight_for_the_recommended_one():
+    data = builders.winner()
+    totals, chances = {"rag_lora": 0.42, "lora": 0.65}, {"rag_lora": 0.1, "lora": 0.9}
+    standing = Standing({"quality": 1.0, "cost": 1.0}, (), totals, chances, {}, (Reversal("quality", 0.7, "rag_lora"),))
+    said = reasons_to_change(replace(data, verdict=replace(data.verdict, standing=standing)))
+    assert "All criteria weighed together: then LoRA comes first, with a probability of 90 %." in said
+    assert not any("RAG + LoRA comes first" in one for one in said)
+
+
+def test_an_advice_that_was_not_on_trial_is_called_another_one():
+    bills = Bills("USD", "2026-01-01", 100.0, ())
+    brought = AdviceFile("2026-01-01T00:00:00Z", "T", "fine_tuning", (), bills)
+    paragraphs = [p.text for p in blocks(summary_section(replace(builders.winner(), advice=brought)), Paragraph)]
+    assert any("another one: fine-tuning. It was not on trial." in text for text in paragraphs)
+
+
+def test_examples_look_only_at_cases_that_both_arms_answered():
+    data = builders.winner()
+    kept = tuple(one for one in data.case_scores if not (one.arm == "rag" and one.case_id > "q010"))
+    text = blocks(examples_section(replace(data, case_scores=kept)), Paragraph)[0].text
+    assert "RAG + LoRA is right and the other is wrong on 0 and RAG on 0." in text  # they agree on the first eleven
+
+
+def test_runs_on_other_documents_or_with_another_verdict_are_not_alike():
+    first = builders.winner()
+    digests = {**first.provenance.input_digests, "corpus.jsonl": "ee" * 32}
+    other = replace(first, provenance=replace(first.provenance, input_digests=digests))
+    assert changes((first, other))[0].startswith("Run 2 differs from the first in documents, ")
+    looked = replace(first, verdict=replace(first.verdict, exploratory=("margin",)))
+    assert "comes to another verdict: RAG + LoRA wins (exploratory)" in changes((first, looked))[0]
 
 
 @pytest.mark.parametrize(

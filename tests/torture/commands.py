@@ -16,7 +16,7 @@ from pathlib import Path
 
 from fakes import FakeEmbedder, FakeEngine, FakeModel
 
-TRIES = int(os.environ.get("BAKEOFF_TRIES", "12"))
+TRIES = int(os.environ.get("BAKEOFF_TRIES", "4"))
 """Per test; `make torture` sets more, each test says how many."""
 PATIENCE = 120.0
 """Seconds after which a child counts as hanging."""

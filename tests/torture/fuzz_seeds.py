@@ -1,6 +1,6 @@
 """Small valid files of every kind, ways to damage them, and what may come of reading them.
 
-BAKEOFF_TRIES sets the examples of each test: 12 in the default tier, 1000 in the torture tier.
+BAKEOFF_TRIES sets the examples of each test: 4 in the default tier, 1000 in the torture tier.
 """
 
 import atexit

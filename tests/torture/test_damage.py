@@ -1,6 +1,6 @@
 """Whatever befalls a file of a finished run: the same verdict, or the damaged file by name. Never another verdict.
 
-BAKEOFF_TRIES is the number of damages (12; 400 for docs/reliability.md), each seen by `report`, `score` and `run`.
+BAKEOFF_TRIES is the number of damages (4; 400 for docs/reliability.md), each seen by `report`, `score` and `run`.
 """
 
 import os

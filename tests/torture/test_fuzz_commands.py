@@ -159,8 +159,8 @@ def test_commands_on_a_damaged_run_folder(finished, edits, name, command):
         "gone",
         "empty",
         "folder",
-        pytest.param("brackets", marks=pytest.mark.xfail(reason="store.py: RecursionError of msgspec", strict=False)),
-        pytest.param("circle", marks=pytest.mark.xfail(reason="store.py: OSError ELOOP", strict=False)),
+        "brackets",
+        "circle",
     ],
 )
 def test_a_report_of_a_run_folder_with_an_odd_file(finished, name, kind):

@@ -30,7 +30,7 @@ from harness import api
 from harness.cli.main import main
 from harness.scenario_file.read import Overrides
 
-TRIES = int(os.environ.get("BAKEOFF_TRIES", "3"))
+TRIES = int(os.environ.get("BAKEOFF_TRIES", "2"))
 
 ATTACKS = {
     "script": "<script>alert('zq')</script><img src=x onerror=alert(1)>",

@@ -1,6 +1,6 @@
 """However a command is ended, the same command completes what it began, and nothing differs.
 
-BAKEOFF_TRIES is the number of kills (12; 200 for docs/reliability.md), of which one in five falls on score, report and
+BAKEOFF_TRIES is the number of kills (4; 200 for docs/reliability.md), of which one in five falls on score, report and
 advise, and half as many full disks and shortages.
 """
 

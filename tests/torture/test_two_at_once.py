@@ -1,6 +1,6 @@
 """Two commands at the same time: refused on one run folder, harmless on one cache.
 
-BAKEOFF_TRIES is the number of tries (12 makes 3; 200 for docs/reliability.md makes 50).
+BAKEOFF_TRIES is the number of tries (4 makes 1; 200 for docs/reliability.md makes 50).
 """
 
 import os

@@ -41,8 +41,9 @@ def _pair(data: ReportData) -> tuple[str, str] | None:
 
 def _differing(data: ReportData, pair: tuple[str, str], metric: str) -> tuple[list[Case], list[Case]]:
     """Cases by how far the first arm is ahead, and by how far it is behind; among equals in the eval file's order."""
-    gaps = {case.id: _value(data, case, pair[0], metric) - _value(data, case, pair[1], metric) for case in data.cases}
-    ordered = sorted(data.cases, key=lambda case: -abs(gaps[case.id]))
+    both = [case for case in data.cases if all((case.id, arm) in data.case_score_of for arm in pair)]
+    gaps = {case.id: _value(data, case, pair[0], metric) - _value(data, case, pair[1], metric) for case in both}
+    ordered = sorted(both, key=lambda case: -abs(gaps[case.id]))
     won = [case for case in ordered if gaps[case.id] > _EQUAL]
     lost = [case for case in ordered if gaps[case.id] < -_EQUAL]
     return won, lost

@@ -57,7 +57,7 @@ def axis_sentence(data: ReportData) -> str:
     pairs = data.verdict.axes
     first = pairs[0].first
     rivals = [arm for arm in data.real_arms if arm != first and any(pair.second == arm for pair in pairs)]
-    rival = rivals[0]
+    rival = rivals[0] if rivals else pairs[0].second
     axes = {_axis(pair): pair for pair in pairs if pair.second == rival}
     alpha = data.verdict.alpha
     ahead = [name for name, pair in axes.items() if pair.p_adjusted < alpha and pair.difference > 0]

@@ -23,9 +23,11 @@ def readiness_section(data: ReportData) -> Section:
 def _cases(data: ReportData) -> tuple[str, ...]:
     have = numbers.counted(len(data.cases), "case")
     needed = data.verdict.cases_needed
+    if data.verdict.exploratory:
+        return ("Eval cases", have, "answers to them had been seen", "confirm the verdict on new ones")
     if data.verdict.kind in (VerdictKind.WINNER, VerdictKind.TIE):
         return ("Eval cases", have, "enough to settle this question", "keep them as the test of every change")
-    if needed is None:
+    if needed is None or needed <= len(data.cases):
         return ("Eval cases", have, "the question is not settled", "read them before adding more")
     more = max(1, needed - len(data.cases))
     found = f"too few: about {numbers.count(needed)} in all would settle the question"

@@ -37,7 +37,7 @@ def changes(runs: tuple[ReportData, ...]) -> tuple[str, ...]:
 def _change(first: ReportData, other: ReportData, place: int) -> str:
     differing = [name for name, this, that in _traits(first, other) if this != that]
     what = f"differs from the first in {joined(differing)}" if differing else "was made alike"
-    same = (first.verdict.kind, first.verdict.arm) == (other.verdict.kind, other.verdict.arm)
+    same = headline(first.verdict) == headline(other.verdict)
     came = "comes to the same verdict" if same else "comes to another verdict"
     return f"Run {place} {what}, and {came}: {headline(other.verdict)}."
 
@@ -49,15 +49,29 @@ def _traits(first: ReportData, other: ReportData) -> tuple[tuple[str, object, ob
             "embedder": (data.provenance.embedder, data.provenance.embedder_digest),
             "cases": {case.id: (case.input, case.accepted) for case in data.cases},
             "training data": data.provenance.input_digests.get("train.jsonl"),
-            "documents": data.scenario.documents,
+            "documents": (data.scenario.documents, _other_digests(data)),
+            "scenario": data.scenario.name,
             "instruction": data.scenario.instruction,
             "decision rule": data.verdict.rule_digest,
             "arms": frozenset(data.real_arms),
             "thoroughness (--quick)": data.scenario.quick,
+            "longest answer": data.scenario.max_new_tokens,
+            "seed": data.provenance.seed,
+            "device": data.provenance.device,
+            "code": data.provenance.code_digest,
         }
 
     this, that = traits(first), traits(other)
     return tuple((name, this[name], that[name]) for name in this)
+
+
+def _other_digests(data: ReportData) -> dict[str, str]:
+    """Of what is neither cases nor training rows: documents, mostly."""
+    return {
+        name: digest
+        for name, digest in data.provenance.input_digests.items()
+        if not name.endswith(".jsonl") or "corpus" in name
+    }
 
 
 def run_name(data: ReportData, place: int) -> str:

@@ -21,13 +21,14 @@ _ARE_EDITED = ("prompt", "few_shot")
 _ARE_INDEXED = ("rag",)
 _ARE_TRAINED = ("lora", "rag_lora", "lora_documents", "full_tuning", "classifier")
 _TIME = "time to update"
+_STALE = "nothing updated"
 
 
 def summary_section(data: ReportData) -> Section:
     """The section that the report opens with; its title is the headline."""
     first, *_ = (*data.verdict.sentences, verdict.headline(data.verdict) + ".")
     notes = (verdict.exploratory_note(data.verdict), verdict.QUICK_NOTE if data.scenario.quick else None)
-    relation = verdict.advice_sentence(data.verdict.advice) or _not_on_trial(data)
+    relation = " ".join(part for part in (verdict.advice_sentence(data.verdict.advice), _not_on_trial(data)) if part)
     blocks: list[Block] = [
         Paragraph(question(data)),
         Paragraph(first, lead=True),
@@ -56,6 +57,11 @@ def _not_on_trial(data: ReportData) -> str | None:
     """Of an advice that this run cannot confirm or refute; None where there is none."""
     if data.advice is None:
         return None
+    tried = data.verdict.advice.advised
+    if tried is not None:
+        brought = approach_in_sentence(data.advice.approach)
+        other = f"The advice that this report takes over is another one: {brought}. It was not on trial."
+        return other if tried != data.advice.approach else None
     advised, day = approach_in_sentence(data.advice.approach), numbers.date(data.advice.created)
     return (
         f"The advice was {advised}. It is dated {day}, after this run began, so this trial neither confirms nor "
@@ -80,7 +86,8 @@ def cost_fact(data: ReportData, arm: str) -> Fact:
     tokens = f"{numbers.mean_count(cost.tokens_in)} tokens read and {numbers.mean_count(cost.tokens_out)} written each"
     if prices is None or arm not in prices.arms:
         total = numbers.count(THOUSAND * (cost.tokens_in + cost.tokens_out))
-        return Fact(label, f"{total} tokens", f"{tokens}; no prices were given")
+        why = "no prices were given" if prices is None else "there is no price for this arm"
+        return Fact(label, f"{total} tokens", f"{tokens}; {why}")
     amount = numbers.money(THOUSAND * prices.arms[arm].request, prices.currency)
     return Fact(label, amount, f"{tokens}, at {prices.source}")
 
@@ -102,9 +109,14 @@ def update_fact(data: ReportData, arm: str) -> Fact:
 
 
 def _fastest_update(data: ReportData, arm: str) -> Reading | None:
+    """The time of the fastest update after which the arm is shown to score higher than with nothing updated."""
     finding = data.finding_of.get("facts_change")
-    found = [r for r in finding.readings if (r.arm, r.measure) == (arm, _TIME)] if finding else []
-    return min(found, key=lambda reading: reading.value, default=None)
+    own = [reading for reading in finding.readings if reading.arm == arm] if finding else []
+    scores = {reading.condition: reading for reading in own if reading.measure == data.verdict.metric}
+    before = scores.get(_STALE)
+    helped = {name for name, one in scores.items() if before and one.low is not None and one.low > before.value}
+    times = [reading for reading in own if reading.measure == _TIME and reading.condition in helped]
+    return min(times, key=lambda reading: reading.value, default=None)
 
 
 def reasons_to_change(data: ReportData) -> tuple[str, ...]:
@@ -163,16 +175,23 @@ def _other_metrics(data: ReportData) -> Iterator[str]:
 
 def _weights(data: ReportData) -> Iterator[str]:
     standing = data.verdict.standing
-    if standing is None or not standing.reversals:
+    if standing is None or data.verdict.arm is None:
+        return
+    best = max(standing.totals, key=lambda arm: standing.totals[arm])
+    if best != data.verdict.arm:
+        name, chance = arm_in_sentence(best), numbers.share(standing.best_probability[best])
+        yield f"All criteria weighed together: then {name} comes first, with a probability of {chance}."
         return
     total = sum(standing.weights.values())
-    nearest = min(standing.reversals, key=lambda one: abs(one.weight - standing.weights[one.criterion] / total))
-    now = standing.weights[nearest.criterion] / total
-    way = "More" if nearest.weight > now else "Less"
-    yield (
-        f"{way} weight on {nearest.criterion}: at {numbers.share(nearest.weight)} instead of {numbers.share(now)} "
-        f"{arm_in_sentence(nearest.arm)} comes first among all criteria."
-    )
+    others = [one for one in standing.reversals if one.arm != best]
+    if others:
+        nearest = min(others, key=lambda one: abs(one.weight - standing.weights[one.criterion] / total))
+        now = standing.weights[nearest.criterion] / total
+        way = "More" if nearest.weight > now else "Less"
+        at, instead = numbers.share(nearest.weight), numbers.share(now)
+        where = f"at {at} instead of {instead}" if at != instead else f"a little {way.lower()} than {instead}"
+        first = arm_in_sentence(nearest.arm)
+        yield f"{way} weight on {nearest.criterion}: {where} {first} comes first among all criteria."
 
 
 def _answers(data: ReportData) -> Iterator[str]:

@@ -44,7 +44,7 @@ def _facts(data: ReportData) -> Iterator[str]:
     )
     yield (
         f"Fixed before the first answer: differences under {numbers.gap(rule.margin)} do not matter; an arm is called "
-        f"better only if chance would show such a lead in fewer than {numbers.share(rule.alpha)} of trials, all pairs "
+        f"better only if chance would show such a lead in fewer than {numbers.rate(rule.alpha)} of trials, all pairs "
         f"of arms allowed for; at least {numbers.counted(rule.fewest_cases, 'case')}.{target}"
     )
     if data.verdict.seeds:

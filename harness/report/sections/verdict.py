@@ -109,4 +109,4 @@ def _tokens_fact(data: ReportData, arm: str) -> Fact:
 
 def interval_name(data: ReportData) -> str:
     """`95 % interval`, from the rule's alpha."""
-    return f"{numbers.share(1 - data.verdict.alpha)} interval"
+    return f"{numbers.rate(1 - data.verdict.alpha)} interval"

@@ -103,6 +103,8 @@ def _sentences(data: ReportData, billed: tuple[ArmPrice, ...]) -> tuple[str, ...
 def _sentence(shown: ArmPrice, other: ArmPrice) -> str:
     one, two = arm_in_sentence(shown.arm), arm_in_sentence(other.arm)
     volume = break_even(shown, other)
+    if volume is None and shown.first_year(_THOUSAND) == other.first_year(_THOUSAND):
+        return f"{_upper(one)} and {two} cost the same over the first year."
     if volume is None or not 1 <= volume <= 10 * _HIGHEST:
         middle = _THOUSAND
         cheaper, dearer = (
