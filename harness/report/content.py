@@ -7,7 +7,7 @@ from dataclasses import replace
 from harness.publish import numbers
 from harness.publish.blocks import Place, Report, Section
 from harness.report.data import ReportData
-from harness.report.names import metric_title
+from harness.report.names import approach_in_sentence, metric_title
 from harness.report.sections.advice import advice_section
 from harness.report.sections.appendix import appendix_section
 from harness.report.sections.cases import cases_section
@@ -44,8 +44,8 @@ def build_report(data: ReportData) -> Report:
         runs_section(data),
         cost_section(data),
         volume_section(data),
-        _advised(data, "risks"),
-        _advised(data, "ladder"),
+        _advised(data, "risks", before=True),
+        _advised(data, "ladder", before=True),
         readiness_section(data),
         examples_section(data),
         cases_section(data),
@@ -54,19 +54,21 @@ def build_report(data: ReportData) -> Report:
         experiment_tables_section(data),
         setup_section(data),
         left_out_section(data),
-        *(_advised(data, anchor, place=Place.APPENDIX) for anchor in ("costs", "sources")),
+        _advised(data, "costs", place=Place.APPENDIX, before=True),
+        _advised(data, "sources", place=Place.APPENDIX),
         appendix_section(data),
     )
     said = tuple(section for section in sections if section is not None)
     return Report(f"Bake-off: {data.scenario.name}", _subtitle(data), summary_section(data), said, FOOTER)
 
 
-def _advised(data: ReportData, anchor: str, *, place: Place | None = None) -> Section | None:
-    """A section of the advice, taken over as it stands."""
+def _advised(data: ReportData, anchor: str, *, place: Place | None = None, before: bool = False) -> Section | None:
+    """A section of the advice, taken over as it stands; `before`: its title says that it knows nothing of the trial."""
     section = data.advice.section(anchor) if data.advice else None
-    if section is None:
+    if data.advice is None or section is None:
         return None
-    return replace(section, anchor=f"advice-{anchor}", place=place or section.place)
+    said = f" (written before the trial, for {approach_in_sentence(data.advice.approach)})" if before else ""
+    return replace(section, title=f"{section.title}{said}", anchor=f"advice-{anchor}", place=place or section.place)
 
 
 def _subtitle(data: ReportData) -> str:

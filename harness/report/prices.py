@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.publish import numbers
 from harness.records import APPROACH_OF, CONTROL, Cost
+from harness.report.advice_file import Bills
 from harness.report.data import ReportData
 
 DAYS = 365
@@ -52,7 +54,11 @@ def priced(data: ReportData) -> Priced | None:
     """
     bills = data.advice.bills if data.advice else None
     measured = {arm: cost for arm, cost in data.cost_of.items() if arm != CONTROL}
-    fixed = {bill.approach: (bill.once, bill.monthly) for bill in bills.approaches} if bills else {}
+    fixed = (
+        {bill.approach: (bill.once, bill.monthly) for bill in bills.approaches}
+        if bills and not own_machines(bills)
+        else {}
+    )
     volume = bills.requests_per_day if bills else None
     if data.prices is not None:
         own = data.prices
@@ -69,7 +75,12 @@ def priced(data: ReportData) -> Priced | None:
         rate = rates.get(APPROACH_OF.get(arm, ""))
         if rate is not None:
             arms[arm] = _priced(cost, rate.read, rate.written, fixed=fixed, beside=rate.beside, model=rate.model)
-    return Priced(bills.currency, f"the price table of the advice ({bills.prices_date})", arms, volume)
+    return Priced(bills.currency, f"the price table of the advice ({numbers.date(bills.prices_date)})", arms, volume)
+
+
+def own_machines(bills: Bills) -> bool:
+    """Whether the advice's bills pay for machines of one's own; then a price for tokens must not be added."""
+    return any(item.name == "own machines" for bill in bills.approaches for item in bill.items)
 
 
 def _priced(  # each a figure of the sum

@@ -3,13 +3,16 @@
 from dataclasses import replace
 
 import builders
+import msgspec
 import pytest
 
 from harness.publish.blocks import Bullets, Facts, Paragraph
 from harness.publish.client_file import TokenPrices
-from harness.records import Finding, OtherVerdict, Reading, Reversal, Standing, VerdictKind
+from harness.publish.markdown import to_markdown
+from harness.records import Finding, OtherVerdict, Reading, Reversal, Standing, Stopped, VerdictKind
 from harness.report.advice_file import AdviceFile, Bills
 from harness.report.content import build_report
+from harness.report.sections.cases import cases_section
 from harness.report.sections.examples import examples_section
 from harness.report.sections.runs import changes, runs_section
 from harness.report.sections.summary import (
@@ -207,3 +210,42 @@ def test_runs_side_by_side_say_what_changed_and_test_nothing():
     assert "no test was made between them" in blocks(section, Paragraph)[0].text
     assert changes((first, first)) == ("Run 2 was made alike, and comes to the same verdict: RAG + LoRA wins.",)
     assert "runs" in [one.anchor for one in build_report(replace(first, others=(other,))).sections]
+
+
+def test_a_case_that_a_stopped_arm_was_not_asked_is_no_loss_of_it():
+    data = builders.winner()
+    asked = tuple(one for one in data.case_scores if not (one.arm == "lora" and one.case_id >= "q010"))
+    before = {row[0]: int(row[1]) for row in cases_section(data).blocks[1].rows}
+    after = {row[0]: int(row[1]) for row in cases_section(replace(data, case_scores=asked)).blocks[1].rows}
+    assert sum(after.values()) == sum(before.values()) == 40
+    assert after != before  # cases are grouped by those who answered them
+
+
+def test_an_exploratory_report_never_says_that_the_rule_was_fixed_before():
+    data = builders.winner()
+    text = to_markdown(build_report(replace(data, verdict=replace(data.verdict, exploratory=("margin",)))))
+    assert "ixed before the first answer" not in text
+    assert "which was changed after answers had been seen" in text
+
+
+def test_arms_that_were_stopped_did_not_answer_the_same_cases():
+    data = builders.winner()
+    stopped = (Stopped("prompt", "rag_lora", 12, 40, 300.0),)
+    text = to_markdown(build_report(replace(data, verdict=replace(data.verdict, stopped=stopped))))
+    assert "some were stopped early, shown to be worse: Prompt after 12." in text
+    assert "Every approach answered the same" not in text
+
+
+def test_bills_for_own_machines_are_not_added_to_a_price_for_tokens():
+    item = {"name": "own machines", "amount": 500.0, "per": "month"}
+    bill = {"approach": "rag_fine_tuning", "once": 10.0, "monthly": 510.0, "per_request": 0.0, "items": [item]}
+    bills = msgspec.convert(
+        {"currency": "USD", "prices_date": "2026-01-01", "requests_per_day": 800.0, "approaches": [bill]}, Bills
+    )
+    brought = AdviceFile("2026-01-01T00:00:00Z", "T", "rag", (), bills)
+    section = volume_section(replace(builders.winner(), advice=brought, prices=TokenPrices("USD", 1.0, 10.0)))
+    text = blocks(section, Paragraph)[-1].text
+    assert "for machines of your own" in text
+    assert not any(
+        column.title == "Once" for block in section.blocks if hasattr(block, "columns") for column in block.columns
+    )

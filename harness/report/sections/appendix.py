@@ -15,7 +15,7 @@ _RIGHT_OR_WRONG = ("labels", "json")
 def appendix_section(data: ReportData) -> Section:
     """What somebody needs who wants to check or repeat the trial."""
     blocks = (
-        Subheading("Decision rule, fixed before the first answer"),
+        Subheading("Decision rule" if data.verdict.exploratory else "Decision rule, fixed before the first answer"),
         Facts(_rule(data)),
         Subheading("The trial"),
         Facts(_trial(data)),

@@ -95,10 +95,11 @@ def _grouped(data: ReportData, metric: str | None, *, graded: bool) -> tuple[Cas
 def _title(data: ReportData, case_id: str, metric: str | None, *, graded: bool) -> str:
     if metric is None or not data.real_arms:
         return "All cases"
-    values = {arm: _value(data.case_score_of.get((case_id, arm)), metric) or 0.0 for arm in data.real_arms}
+    asked = tuple(arm for arm in data.real_arms if (case_id, arm) in data.case_score_of)
+    values = {arm: _value(data.case_score_of[case_id, arm], metric) or 0.0 for arm in asked}
     if graded:
         return graded_group(values)
-    return right_group(tuple(arm for arm in data.real_arms if values[arm] == 1), data.real_arms)
+    return right_group(tuple(arm for arm in asked if values[arm] == 1), asked)
 
 
 def _group_order(data: ReportData, members: dict[str, list[ShownCase]]) -> Callable[[str], tuple[int, int, str]]:

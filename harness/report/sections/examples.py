@@ -69,7 +69,7 @@ def _title(pair: tuple[str, ...]) -> str:
 
 
 def _table(data: ReportData, case: Case, pair: tuple[str, str], metric: str, *, graded: bool) -> Table:
-    rows = [("Input", _cut(case.input), ""), ("Expected", _cut(case.output), "")]
+    rows = [("Input", _cut(case.input), ""), ("Expected", _cut(" or ".join(case.accepted)), "")]
     for arm in pair:
         scored = data.case_score_of.get((case.id, arm))
         value = _value(data, case, arm, metric)

@@ -43,7 +43,8 @@ from harness.report.sections.verdict import interval_name
 
 OPENING = (
     "These were run beside the comparison and change none of its answers. Intervals look at one value alone; tests "
-    "here are not part of the decision rule."
+    "here are not part of the decision rule. A tuned arm takes part with its first training seed, so its value can "
+    "differ from its mean over seeds in the results."
 )
 PICTURED = ("seeds", "facts_change", "retrieval", "form")
 """Experiments whose values are best seen side by side."""

@@ -38,7 +38,7 @@ def _training(data: ReportData) -> tuple[str, ...]:
     have = numbers.counted(data.scenario.train_examples, "example")
     curve = data.finding_of.get("learning_curve")
     found = curve.bearing[0] if curve and curve.bearing else "not known whether more would help"
-    todo = _NOTHING if curve and curve.bearing else "run the experiment learning_curve"
+    todo = "weigh what it says against the price of a label" if curve and curve.bearing else "measure a learning curve"
     return ("Training examples", have, found, todo)
 
 

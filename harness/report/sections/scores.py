@@ -110,11 +110,15 @@ def row_name(data: ReportData, arm: str) -> str:
 def _how_to_read(data: ReportData) -> Paragraph:
     longest = numbers.counted(data.scenario.max_new_tokens, "token")
     return Paragraph(
-        f"{metric_title(data.verdict.metric)} decides; it was fixed before the first answer was made. "
+        f"{metric_title(data.verdict.metric)} decides{_since(data)}. "
         "An answer that failed (an error, or nothing in it) counts as 0 and stays in the average. "
         f"“Cut off” counts answers that reached the longest length, {longest}. "
         "The control gives the same answer to every case: an arm that does not beat it has learned nothing."
     )
+
+
+def _since(data: ReportData) -> str:
+    return "" if data.verdict.exploratory else "; it was fixed before the first answer was made"
 
 
 def _main_row(data: ReportData, arm: str, cut: int) -> tuple[str, ...]:

@@ -81,15 +81,16 @@ def cost_fact(data: ReportData, arm: str) -> Fact:
     """Money for 1,000 requests where prices are known, else their tokens."""
     label = f"{numbers.count(THOUSAND)} requests of {arm_in_sentence(arm)}"
     cost, prices = data.cost_of.get(arm), priced(data)
-    if cost is None:
+    if cost is None or not numbers.is_measured(cost.tokens_in, cost.tokens_out):
         return Fact(label, numbers.NOT_MEASURED)
     tokens = f"{numbers.mean_count(cost.tokens_in)} tokens read and {numbers.mean_count(cost.tokens_out)} written each"
     if prices is None or arm not in prices.arms:
         total = numbers.count(THOUSAND * (cost.tokens_in + cost.tokens_out))
         why = "no prices were given" if prices is None else "there is no price for this arm"
         return Fact(label, f"{total} tokens", f"{tokens}; {why}")
-    amount = numbers.money(THOUSAND * prices.arms[arm].request, prices.currency)
-    return Fact(label, amount, f"{tokens}, at {prices.source}")
+    price = prices.arms[arm]
+    model = f", as a {price.model}" if price.model else ""
+    return Fact(label, numbers.money(THOUSAND * price.request, prices.currency), f"{tokens}{model}, at {prices.source}")
 
 
 def update_fact(data: ReportData, arm: str) -> Fact:
@@ -209,7 +210,9 @@ def _another_model(data: ReportData) -> str:
 
 def next_step(data: ReportData) -> str:
     """What to do now, by what the trial came to."""
-    if data.verdict.exploratory:
+    if data.verdict.kind is VerdictKind.COULD_NOT_COMPARE:
+        return _mend_the_trial(data)
+    if data.verdict.exploratory and data.verdict.kind is not VerdictKind.NOT_ENOUGH_CASES:
         return "Confirm the verdict on cases that nobody has seen answers to, under a rule that is fixed before."
     if data.scenario.quick and data.verdict.kind is VerdictKind.NOT_ENOUGH_CASES:
         return _more_cases(data).replace("run the same command again", "run again without --quick")

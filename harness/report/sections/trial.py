@@ -27,8 +27,8 @@ def trial_section(data: ReportData) -> Section:
 def _facts(data: ReportData) -> Iterator[str]:
     kept, rule, place = data.scenario, data.rule, data.provenance
     yield (
-        f"Every approach answered the same {numbers.counted(len(data.cases), 'case')}; the answer asked for is "
-        f"{_KINDS.get(kept.kind, kept.kind)}. No case stood, word for word, in a prompt, an index or the training."
+        f"{_answered(data)} The answer asked for is {_KINDS.get(kept.kind, kept.kind)}. No case stood, word for word, "
+        "among the examples that were shown or trained on."
     )
     yield _material(data)
     yield (
@@ -43,13 +43,29 @@ def _facts(data: ReportData) -> Iterator[str]:
         else ""
     )
     yield (
-        f"Fixed before the first answer: differences under {numbers.gap(rule.margin)} do not matter; an arm is called "
+        f"{_fixed(data)}: differences under {numbers.gap(rule.margin)} do not matter; an arm is called "
         f"better only if chance would show such a lead in fewer than {numbers.rate(rule.alpha)} of trials, all pairs "
         f"of arms allowed for; at least {numbers.counted(rule.fewest_cases, 'case')}.{target}"
     )
     if data.verdict.seeds:
         many = "; ".join(f"{arm_name(one.arm)} {len(one.scores)} times" for one in data.verdict.seeds)
         yield f"Tuned arms were trained with several seeds ({many}); their scores are means over these."
+
+
+def _answered(data: ReportData) -> str:
+    """Who answered which cases."""
+    cases = numbers.counted(len(data.cases), "case")
+    if not data.real_arms:
+        return f"There were {cases}, and no approach answered them."
+    if not data.verdict.stopped:
+        return f"Every approach answered the same {cases}."
+    early = "; ".join(f"{arm_name(one.arm)} after {numbers.count(one.after)}" for one in data.verdict.stopped)
+    return f"Every approach was to answer the same {cases}; some were stopped early, shown to be worse: {early}."
+
+
+def _fixed(data: ReportData) -> str:
+    changed = data.verdict.exploratory
+    return "The rule, which was changed after answers had been seen" if changed else "Fixed before the first answer"
 
 
 def _material(data: ReportData) -> str:

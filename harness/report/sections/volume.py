@@ -7,7 +7,7 @@ from harness.publish.axes import log_axis
 from harness.publish.blocks import Block, Bullets, Column, Dot, Line, Lines, Paragraph, Section, Table
 from harness.report.data import ReportData
 from harness.report.names import arm_in_sentence, arm_name
-from harness.report.prices import ArmPrice, Priced, break_even, priced
+from harness.report.prices import ArmPrice, Priced, break_even, own_machines, priced
 from harness.report.sections.axes import tone
 from harness.report.sections.scores import recommended_rows, row_name
 
@@ -145,8 +145,14 @@ def _how_to_read(data: ReportData, prices: Priced, *, billed: bool) -> str:
         f"Tokens are those that the trial's model counted; money comes from {prices.source}, and no token is taken as "
         "cached."
     )
+    if any(one.model for one in prices.arms.values()):
+        said += f" The scores are those of {data.provenance.model}; the models that are priced were not tried."
     if billed:
         return f"{said} Building, upkeep and retraining are the advice's estimates; they were not measured here."
+    if data.advice and own_machines(data.advice.bills):
+        return (
+            f"{said} The advice's bills are for machines of your own, where tokens cost nothing, and are left out here."
+        )
     other = data.advice.bills.currency if data.advice else prices.currency
     if other != prices.currency:
         return f"{said} The advice's costs of building and upkeep are in {other} and so are left out."
