@@ -44,6 +44,9 @@ _NARROW = 22
 """The same in a narrow column."""
 _CARD_SIZES = ((1.9, 10, 11), (1.45, 20, 15), (1.2, 40, 18))
 """Sizes in em of the values on cards, each with the most characters of a value and of a word for it."""
+_SMALL_ROWS = 12
+_SMALL_LETTERS = 1500
+"""Of all cells of a table that is not cut by the end of a page."""
 _LONGEST_WHOLE = 600
 """Characters up to which a row is kept on one page."""
 _LONGEST_HEADER = 100
@@ -205,7 +208,14 @@ def _(block: Table, _brand: Brand) -> _Data:
         "caption": _text(block.caption),
         "columns": [_column(block, index, limit) for index in range(len(block.columns))],
         "rows": [_row(block, index, limit) for index in range(len(block.rows))],
+        "whole": _is_small(block),
     }
+
+
+def _is_small(table: Table) -> bool:
+    """Whether the table surely fits a page and so stays on one."""
+    letters = sum(len(cell) for row in table.rows for cell in row)
+    return len(table.rows) <= _SMALL_ROWS and letters <= _SMALL_LETTERS
 
 
 @_block.register(Intervals)
