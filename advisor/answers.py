@@ -6,7 +6,6 @@ Files, flags and saved sessions come in here, and everything that is wrong in th
 from __future__ import annotations
 
 import json
-import os
 import re
 import tomllib
 from collections import Counter
@@ -18,6 +17,7 @@ from pathlib import Path
 from advisor.errors import AnswerProblems, UserError
 from advisor.questionnaire import Questionnaire, did_you_mean, load_questionnaire, parse_value, printable, shown_raw
 from advisor.records import Answer, Conflict, Source, Value
+from harness.disk import write_whole
 from harness.given import parse_toml
 
 SESSION_SCHEMA_VERSION = 1
@@ -131,25 +131,12 @@ def save_session(path: Path, session: Session) -> None:
     What was measured from data is left out, and of several answers to one question the strongest is kept. UserError
     where it cannot be written.
     """
-    import tempfile  # only saving needs it, and the first question must stand at once
 
     text = json.dumps(_session_fields(session), indent=1) + "\n"
-    temporary: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # A temporary file can be read and written by its owner only.
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        temporary = Path(name)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        write_whole(path, text.encode(), private=True)
     except OSError as error:
         raise UserError(f"the session cannot be saved in {path} ({error.strerror or error})") from None
-    finally:  # after Ctrl-C as well; once it has replaced the session there is nothing left to remove
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 def load_session(path: Path) -> Session:

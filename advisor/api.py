@@ -1,6 +1,7 @@
 """From answers to the whole advice: the one function behind `advise`, and reading and writing `advice.json`.
 
 from advisor import api
+from harness.disk import write_whole
 from advisor.answers import combine, parse_set
 
 advice = api.advise(combine(parse_set(["task=facts_qa", "gap=facts"])))
@@ -9,7 +10,6 @@ print(advice.recommendation.approach)
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -37,6 +37,7 @@ from advisor.records import (
 )
 from advisor.rules import load_knowledge
 from advisor.sensitivity import sensitivity
+from harness.disk import write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +153,8 @@ def write_json(advice: Advice, path: Path, *, sections: Sequence[Mapping[str, An
     """
     data = json_of(advice, sections=sections)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         kept = keep_older(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_bytes(data)
-        temporary.replace(path)
+        write_whole(path, data)
     except OSError as error:
         raise UserError(
             f"{path} cannot be written ({error.strerror or error}); name another folder with --out"

@@ -75,10 +75,7 @@ class Apart:
         return value  # type: ignore[no-any-return]
 
     def _started(self) -> subprocess.Popen[bytes]:
-        here = str(Path(__file__).resolve().parents[2])
-        places = [place for place in sys.path if Path(place).is_absolute()]
-        places += [] if here in places else [here]
-        command = [sys.executable, "-I", "-B", "-c", _START, json.dumps(places)]
+        command = [sys.executable, "-I", "-B", "-c", _START, json.dumps(import_places())]
         try:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -105,6 +102,13 @@ class Apart:
             with contextlib.suppress(OSError):
                 if stream:
                     stream.close()
+
+
+def import_places() -> list[str]:
+    """Where the helper finds modules: as this process does, and this very package."""
+    here = str(Path(__file__).resolve().parents[1])
+    places = [place for place in sys.path if Path(place).is_absolute()]
+    return places if here in places else [*places, here]
 
 
 def seconds_allowed() -> float:

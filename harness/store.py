@@ -17,8 +17,6 @@ cut off when the folder is opened for writing. Every JSON object and every line 
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,6 +26,7 @@ from typing import TypeVar
 import filelock
 import msgspec
 
+from harness.disk import append, cut_torn_line, write_whole
 from harness.errors import RunFolderError
 from harness.records import (
     SCHEMA_VERSION,
@@ -141,6 +140,7 @@ class VerdictFile:
     sentences: tuple[str, ...]
     cases_needed: int | None
     notes: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
     exploratory: tuple[str, ...] = ()
     stopped: tuple[Stopped, ...] = ()
     seeds: tuple[SeedSpread, ...] = ()
@@ -180,7 +180,7 @@ class RunFolder:
         """Write a record as indented JSON, all or nothing."""
         data = msgspec.json.format(msgspec.json.encode(record), indent=1)
         with self._changing(name):
-            write_whole(self.path / name, sealed(data, self._place(name)) + b"\n")
+            write_whole(self.path / name, sealed(data, self._place(name)) + b"\n", private=True)
 
     def read(self, name: str, kind: type[T]) -> T:
         """Read a record.
@@ -333,14 +333,14 @@ class RunFolder:
         place = self._place(name)
         data = b"".join(sealed(msgspec.json.encode(record), place) + b"\n" for record in records)
         with self._changing(name):
-            _append(self.path / name, data)
+            append(self.path / name, data)
 
     def write_lines(self, name: str, records: Iterable[object]) -> None:
         """Write a file of lines, all or nothing; each line is sealed with its number of how many."""
         place, rows = self._place(name), [msgspec.json.encode(record) for record in records]
         lines = (sealed(row, place, line=f"{n}/{len(rows)}") + b"\n" for n, row in enumerate(rows, start=1))
         with self._changing(name):
-            write_whole(self.path / name, b"".join(lines))
+            write_whole(self.path / name, b"".join(lines), private=True)
 
     def lines(self, name: str, kind: type[T]) -> tuple[T, ...]:
         """All records of a file of lines; none where it is not there."""
@@ -526,61 +526,6 @@ def open_run(path: Path) -> RunFolder:
         )
     folder.check()
     return folder
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that after a crash or a power cut it is the old one or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as stream:
-        beside = Path(stream.name)
-        try:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-            beside.replace(path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
-    _sync_folder(path.parent)
-
-
-def cut_torn_line(path: Path) -> None:
-    """Truncate a file of lines after its last whole line."""
-    if not path.exists():
-        return
-    data = path.read_bytes()
-    if data and not data.endswith(b"\n"):
-        with path.open("r+b") as stream:
-            stream.truncate(data.rfind(b"\n") + 1)
-            os.fsync(stream.fileno())
-
-
-def _append(path: Path, data: bytes) -> None:
-    """All of it is on disk afterwards, or, where that fails, nothing of it is in the file."""
-    fresh = not path.exists()
-    with path.open("ab", buffering=0) as stream:
-        before = stream.seek(0, os.SEEK_END)
-        try:
-            left = memoryview(data)
-            while left:
-                left = left[stream.write(left) :]
-            os.fsync(stream.fileno())
-        except OSError:
-            with contextlib.suppress(OSError):
-                stream.truncate(before)
-            raise
-    if fresh:
-        _sync_folder(path.parent)
-
-
-def _sync_folder(path: Path) -> None:
-    """Have a new name on disk; not every system can."""
-    with contextlib.suppress(OSError):
-        folder = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 @contextlib.contextmanager

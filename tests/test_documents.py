@@ -1,6 +1,7 @@
 """Documents of every kind, in a fixed order, and a sentence for each file that cannot be read."""
 
 import io
+from pathlib import Path
 
 import docx
 import pypdf
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness import apart
 from harness.documents import read_documents
 from harness.scenario import Document
 
@@ -238,3 +240,8 @@ def test_cut_off_and_damaged_files_never_make_the_reading_raise(tmp_path):
             put(tmp_path, f"corpus/{step}a{ending}", whole[:cut])
             put(tmp_path, f"corpus/{step}b{ending}", whole[:cut] + bytes([whole[cut] ^ 255]) + whole[cut + 1 :])
     read_documents(tmp_path)
+
+
+def test_the_process_that_opens_documents_finds_this_package_wherever_it_lies(monkeypatch):
+    monkeypatch.setattr("sys.path", [])
+    assert [(Path(place) / "harness" / "apart.py").exists() for place in apart.import_places()] == [True]

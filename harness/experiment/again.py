@@ -15,13 +15,14 @@ from pathlib import Path
 import msgspec
 
 from harness import provenance
+from harness.disk import write_whole
 from harness.errors import RunFolderError
 from harness.experiment.experiments import wanted
 from harness.experiment.finish import unanswered
 from harness.experiment.prepared import Prepared
 from harness.models.bundled import cache_folder, file_digest
 from harness.records import Provenance
-from harness.store import RunFolder, write_whole
+from harness.store import RunFolder
 
 FOLDERS = ("recipes", "adapters", "experiments")
 FILES = (
@@ -49,7 +50,7 @@ def note_finished(folder: RunFolder) -> None:
     latest = dict(list(known.items())[-MOST:])
     with contextlib.suppress(OSError):
         _list().parent.mkdir(parents=True, exist_ok=True)
-        write_whole(_list(), msgspec.json.encode(latest))
+        write_whole(_list(), msgspec.json.encode(latest), private=True)
 
 
 def known_runs() -> list[Path]:
@@ -137,7 +138,7 @@ def _copy(other: RunFolder, folder: RunFolder, ready: Prepared, *, command: str)
     folder.write("provenance.json", made)
     for part in (*FILES, "predictions.jsonl"):
         if other.has(part):
-            write_whole(folder.path / part, (other.path / part).read_bytes())
+            write_whole(folder.path / part, (other.path / part).read_bytes(), private=True)
 
 
 def _undo(folder: RunFolder) -> None:

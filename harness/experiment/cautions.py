@@ -26,14 +26,14 @@ def _looks(folder: RunFolder) -> Iterator[str]:
     looks = folder.read(LOOKS, tuple[Look, ...]) if folder.has(LOOKS) else ()
     if not looks:
         return
-    before = "one verdict was" if len(looks) == 1 else f"{len(looks)} verdicts were"
+    before = "One verdict was" if len(looks) == 1 else f"{len(looks)} verdicts were"
     first = looks[0]
     yield (
         f"{before} drawn from these cases before (the first from {first.cases:,} cases on {first.created[:10]}). The "
         f"error rate of {numbers.rate(folder.rule().rule.alpha)} is that of one look; by simulation three looks at "
         "growing numbers of cases call a false winner two to three times as often as one. Where it matters, confirm "
         "the verdict on cases that nobody has seen."
-    ).replace(before, before[0].upper() + before[1:], 1)
+    )
 
 
 def _luck(runs: Mapping[str, int], *, wanted: int) -> Iterator[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from harness.disk import write_whole
 from harness.engines.local import BUDGET_CPU, BUDGET_CPU_QUICK
 from harness.experiment.probes.base import TUNED
 from harness.experiment.resources import needs
@@ -25,7 +26,6 @@ from harness.records import CONTROL, LeftOut
 from harness.retrieval.settings import MOST_DOCUMENTS
 from harness.scenario import Case, DecisionRule, Inference, Scenario
 from harness.stats.power import cases_for, cases_for_binary, detectable_difference, detectable_difference_binary
-from harness.store import write_whole
 
 DISCORDANCE = 0.25
 """Share of cases on which two arms are taken to differ in right or wrong, until it is measured."""
@@ -286,7 +286,7 @@ def remember_duration(machine_key: str, *, planned_minutes: float, took_minutes:
     factor = min(10.0, max(0.1, (old.factor + seen) / 2))
     known[machine_key] = Correction(round(factor, 3), old.runs + 1)
     with contextlib.suppress(OSError):
-        write_whole(_corrections_file(), msgspec.json.encode(known))
+        write_whole(_corrections_file(), msgspec.json.encode(known), private=True)
 
 
 def _corrections() -> dict[str, Correction]:

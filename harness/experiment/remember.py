@@ -13,8 +13,9 @@ import msgspec
 import platformdirs
 
 from harness import provenance
+from harness.disk import write_whole
 from harness.experiment.advice import approach_of
-from harness.store import RunFolder, write_whole
+from harness.store import RunFolder
 
 SCHEMA_VERSION = 1
 
@@ -63,7 +64,7 @@ def remember(folder: RunFolder) -> str | None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         data = msgspec.json.format(msgspec.json.encode(_record(folder)), indent=1)
-        write_whole(path, data + b"\n")
+        write_whole(path, data + b"\n", private=True)
     except OSError as error:
         return f"The verdict was not remembered: {path.parent}: {error.strerror or error}."
     return None

@@ -83,9 +83,7 @@ def _settings(more: dict[str, str]) -> Iterator[None]:
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(
-            {"font.family": ["DejaVu Sans"], "font.size": 9, "text.parse_math": False, "hatch.linewidth": 0.6, **more}
-        )
+        matplotlib.rcParams.update({"font.family": ["DejaVu Sans"], "font.size": 9, "text.parse_math": False, **more})
         yield
 
 
@@ -95,7 +93,7 @@ def _tidied(text: str, words: str, *, css: bool) -> str:
     view = box[1] if box else "0 0 1 1"
     width, height = view.split()[2:]
     size = 'width="100%"' if css else f'width="{width}pt" height="{height}pt"'
-    label = escape(one_line(words).translate({0xFFFE: "\ufffd", 0xFFFF: "\ufffd"}))
+    label = escape(one_line(words))
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="{view}" {size} '
         f'role="img" aria-label="{label}" stroke-linejoin="round" stroke-linecap="butt">'

@@ -7,12 +7,15 @@ import struct
 import tempfile
 import zipfile
 import zlib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from harness.apart import Apart, Refused
 from harness.errors import UserError
+from harness.publish.blocks import Report
 from harness.publish.brand import Brand, Logo
+from harness.publish.text import one_line
 
 MOST_UNPACKED = 200 * 2**20
 """Bytes that a template may unpack to."""
@@ -83,6 +86,14 @@ def refused(kind: str, error: Exception) -> UserError:
     """What to say where a library cannot read a template."""
     said = " ".join(str(error).split())[:120]
     return UserError(f"the .{kind} template cannot be read ({said}); save it anew as .{kind} and try again")
+
+
+def describe(told: Any, report: Report, brand: Brand) -> None:
+    """A file's core properties: whose it is, and dates that do not change."""
+    told.title, told.author = one_line(report.title)[:250], one_line(brand.firm or "bakeoff")[:250]
+    told.language, told.comments, told.keywords = "en", "", ""
+    told.created = told.modified = datetime(2000, 1, 1, tzinfo=UTC)
+    told.last_modified_by, told.revision = "", 1
 
 
 def logo_picture(brand: Brand) -> tuple[io.BytesIO, float] | None:

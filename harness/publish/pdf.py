@@ -32,7 +32,7 @@ from harness.publish.blocks import (
     Table,
 )
 from harness.publish.brand import Brand, Logo
-from harness.publish.text import one_line, shown
+from harness.publish.text import one_line, right_to_left, shortened_words, shown, where_cases_are
 
 _TEMPLATE = "report.typ"
 TEXT_INCHES = 6.5
@@ -140,7 +140,7 @@ def _document(report: Report, brand: Brand) -> _Data:
         "name": one_line(report.title),
         "author": one_line(brand.firm),
         "title": _text(report.title),
-        "header": _text(_cut(one_line(report.title), _LONGEST_HEADER)),
+        "header": _text(shortened_words(one_line(report.title), _LONGEST_HEADER)),
         "subtitle": _text(report.subtitle),
         "summary": _section(report.summary, brand),
         "body": [data for section, data in sections if section.place is not Place.APPENDIX],
@@ -230,14 +230,7 @@ def _(block: Picture, brand: Brand) -> _Data:
 
 @_block.register
 def _(block: CaseBrowser, _brand: Brand) -> _Data:
-    return {"kind": "paragraph", "text": _text(_where_cases_are(sum(len(group.cases) for group in block.groups)))}
-
-
-def _where_cases_are(count: int) -> str:
-    if count == 0:
-        return "There are no cases to show."
-    cases = "The one case is" if count == 1 else f"All {count:,} cases are"
-    return f"{cases} in the HTML report and in the run folder, with every answer."
+    return {"kind": "paragraph", "text": _text(where_cases_are(sum(len(group.cases) for group in block.groups)))}
 
 
 def _card_size(values: list[str]) -> float:
@@ -293,10 +286,10 @@ def _longest(texts: set[str]) -> list[str]:
 def _text(text: str, limit: int = _LONGEST_WORD) -> str | _Data:
     """Text for the template: a string, or pieces between which a line may end and the direction they run in."""
     pieces = _pieces(text, limit)
-    right_to_left = _runs_right_to_left(text)
-    if len(pieces) == 1 and not right_to_left:
+    turned = right_to_left(text)
+    if len(pieces) == 1 and not turned:
         return pieces[0]
-    return {"pieces": pieces, "rtl": right_to_left}
+    return {"pieces": pieces, "rtl": turned}
 
 
 def _is_long(*texts: str) -> bool:
@@ -346,13 +339,3 @@ def _width(letter: str) -> float:
     if letter in "MW" or unicodedata.east_asian_width(letter) in {"W", "F"}:
         return 2.0
     return 1.7 if letter in "mw" else 1.4 if letter.isupper() else 1.0
-
-
-def _runs_right_to_left(text: str) -> bool:
-    """Whether the first letter with a direction of its own is Hebrew, Arabic or the like."""
-    directions = (unicodedata.bidirectional(letter) for letter in text)
-    return next((found for found in directions if found in {"L", "R", "AL"}), "L") != "L"
-
-
-def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"

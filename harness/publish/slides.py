@@ -6,7 +6,6 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from harness.publish import charts
@@ -28,12 +27,12 @@ from harness.publish.blocks import (
 )
 from harness.publish.brand import Brand
 from harness.publish.charts import Look
-from harness.publish.office import logo_picture, opened, packed_again, refused
-from harness.publish.text import one_line, right_to_left, shortened, shown
+from harness.publish.office import describe, logo_picture, opened, packed_again, refused
+from harness.publish.text import one_line, right_to_left, shortened, shortened_words, shown
 
 _EMU = 914_400
 """To an inch."""
-_INK, _MUTED, _LINE, _PANEL = "1B1F24", "57606A", "C9CED6", "F3F5F8"
+_INK, _MUTED, _PANEL = "1B1F24", "57606A", "F3F5F8"
 _LARGEST, _SMALLEST = 18, 12
 """Points of a slide's text; below the smallest it goes on on the next slide."""
 _LETTER, _LEADING = 0.52, 1.25
@@ -63,7 +62,7 @@ def to_pptx(report: Report, brand: Brand, *, template: bytes | None = None) -> b
         if section.place is Place.BODY:
             _section_slides(deck, section)
     _last_slide(deck, report)
-    _describe(deck.file, report, brand)
+    describe(deck.file.core_properties, report, brand)
     buffer = io.BytesIO()
     deck.file.save(buffer)
     return packed_again(buffer.getvalue())
@@ -98,13 +97,6 @@ def _placed(file: Any) -> Iterator[Any]:
     for master in file.slide_masters:
         for owner in (master, *master.slide_layouts):
             yield from (shape for shape in owner.shapes if shape._element.xpath(".//a:off"))
-
-
-def _describe(file: Any, report: Report, brand: Brand) -> None:
-    told = file.core_properties
-    told.title, told.author = one_line(report.title)[:250], one_line(brand.firm or "bakeoff")[:250]
-    told.language, told.last_modified_by, told.revision = "en", "", 1
-    told.created = told.modified = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 # ---- the deck
@@ -220,14 +212,6 @@ class _Deck:
             if right_to_left(text):
                 paragraph._p.get_or_add_pPr().set("rtl", "1")
         return made
-
-
-def shortened_words(text: str, limit: int) -> str:
-    """`text`, cut at a word so that it has at most about `limit` characters."""
-    if len(text) <= limit:
-        return text
-    cut = text[:limit].rsplit(" ", 1)[0]
-    return f"{cut or text[:limit]} …"
 
 
 def _emu(inches: float) -> int:

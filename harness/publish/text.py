@@ -38,6 +38,22 @@ def shortened(text: str, limit: int) -> str:
     return f"{text[:limit]} … [{len(text) - limit:,} more characters]"
 
 
+def shortened_words(text: str, limit: int) -> str:
+    """`text`, cut at a word so that it has at most about `limit` characters."""
+    if len(text) <= limit:
+        return text
+    cut = text[:limit].rsplit(" ", 1)[0]
+    return f"{cut or text[:limit]} …"
+
+
+def where_cases_are(count: int) -> str:
+    """What formats without a browser of cases say in its place."""
+    if count == 0:
+        return "There are no cases to show."
+    cases = "The one case is" if count == 1 else f"All {count:,} cases are"
+    return f"{cases} in the HTML report and in the run folder, with every answer."
+
+
 def joined(names: list[str] | tuple[str, ...]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     if len(names) < 2:

@@ -7,7 +7,6 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -32,8 +31,8 @@ from harness.publish.blocks import (
 )
 from harness.publish.brand import Brand
 from harness.publish.charts import Look
-from harness.publish.office import logo_picture, opened, packed_again, refused
-from harness.publish.text import one_line, right_to_left, shown
+from harness.publish.office import describe, logo_picture, opened, packed_again, refused
+from harness.publish.text import one_line, right_to_left, shown, where_cases_are
 
 PLACEHOLDER = "{{report}}"
 _MUTED, _LINE = "57606A", "C9CED6"
@@ -73,7 +72,7 @@ def to_docx(report: Report, brand: Brand, *, template: bytes | None = None) -> b
     if template is not None:
         _fill_in(document, report, brand)
         _forget_what_was_there(document)
-    _describe(document, report, brand)
+    describe(document.core_properties, report, brand)
     buffer = io.BytesIO()
     document.save(buffer)
     return packed_again(buffer.getvalue())
@@ -144,14 +143,6 @@ def _all_paragraphs(document: Any) -> Iterator[Any]:
         for part in (section.header, section.footer, section.first_page_header, section.first_page_footer):
             yield from part.paragraphs
             yield from (p for table in part.tables for row in table.rows for cell in row.cells for p in cell.paragraphs)
-
-
-def _describe(document: Any, report: Report, brand: Brand) -> None:
-    told = document.core_properties
-    told.title, told.author = one_line(report.title)[:250], one_line(brand.firm or "bakeoff")[:250]
-    told.language, told.comments, told.keywords = "en", "", ""
-    told.created = told.modified = datetime(2000, 1, 1, tzinfo=UTC)
-    told.last_modified_by, told.revision = "", 1
 
 
 # ---- pages and styles
@@ -422,7 +413,7 @@ def _accent(writer: _Writer) -> str:
 
 def _table(writer: _Writer, block: Table) -> None:
     writer.tables += 1
-    _caption(writer, f"Table {writer.tables}  {block.caption}", before=True)
+    _caption(writer, f"Table {writer.tables}  {block.caption}")
     widths = _widths(block)
     size = next((points for columns, points in _SIZES if len(block.columns) <= columns), _SMALLEST)
     numbers = [column.number for column in block.columns]
@@ -452,9 +443,9 @@ def _widths(block: Table) -> tuple[float, ...]:
     return tuple(width / sum(wanted) for width in wanted)
 
 
-def _caption(writer: _Writer, text: str, *, before: bool) -> None:
-    made = writer.paragraph(text, "Caption")
-    made.paragraph_format.keep_with_next = before
+def _caption(writer: _Writer, text: str) -> None:
+    """Above what it names, and on the same page."""
+    writer.paragraph(text, "Caption").paragraph_format.keep_with_next = True
 
 
 def _run(text: str, size: float, *, bold: bool = False, color: str = "") -> str:
@@ -515,15 +506,14 @@ def _picture(writer: _Writer, block: Picture) -> None:
     from docx.shared import Inches
 
     writer.figures += 1
-    _caption(writer, f"Figure {writer.figures}  {block.caption}", before=True)
+    _caption(writer, f"Figure {writer.figures}  {block.caption}")
     data = io.BytesIO(charts.png(block, Look(accent=writer.brand.accent)))
     made = writer.document.add_picture(data, width=Inches(min(6.3, writer.width)))
     made._inline.docPr.set("descr", one_line(block.alt or block.caption))
 
 
 def _browser(writer: _Writer, block: CaseBrowser) -> None:
-    cases = sum(len(group.cases) for group in block.groups)
-    writer.paragraph(f"All {cases:,} cases, with every answer, are in the HTML report and in the run folder.")
+    writer.paragraph(where_cases_are(sum(len(group.cases) for group in block.groups)))
 
 
 _BLOCKS: dict[type, Callable[[_Writer, Any], None]] = {

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from harness.disk import write_whole
 from harness.errors import UserError
 from harness.publish.blocks import Report
 from harness.publish.brand import PLAIN, Brand
@@ -125,12 +125,8 @@ _MAKERS: dict[str, Callable[[Report, Brand, bytes | None], bytes]] = {
 
 
 def _replaced(path: Path, content: bytes) -> Path:
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        beside.write_bytes(content)
-        beside.replace(path)
+        write_whole(path, content)
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}); name another folder with --out") from None
-    finally:
-        beside.unlink(missing_ok=True)
     return path

@@ -3,15 +3,16 @@
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import msgspec
 import pytest
 
+from harness.disk import cut_torn_line, write_whole
 from harness.errors import RunFolderError
-from harness.records import SCHEMA_VERSION, LatencySample, Passage, Prediction, Recipe
+from harness.records import SCHEMA_VERSION, LatencySample, Passage, Prediction, Recipe, Verdict, VerdictKind
 from harness.scenario import Case, DecisionRule
-from harness.store import RunFolder, RunKey, StoredRule, cut_torn_line, open_run, write_whole
+from harness.store import RunFolder, RunKey, StoredRule, VerdictFile, open_run
 
 RULE = DecisionRule(metric="token_f1", margin=0.05)
 KEY = RunKey("k", {"arms": "prompt"}, "tiny", "2026-01-01T00:00:00+00:00")
@@ -262,3 +263,14 @@ def test_lines_are_on_disk_before_append_returns(folder, monkeypatch):
     assert msgspec.json.decode((folder.path / "predictions.jsonl").read_bytes(), type=Prediction) == said(1)
     folder.append("predictions.jsonl", [said(2)])
     assert len(synced) == 3
+
+
+def test_the_verdict_that_others_read_says_what_its_error_rate_does_not_cover(tmp_path):
+    verdict = Verdict(VerdictKind.TIE, None, (), "accuracy", 0.05, 0.05, (), (), (), "d", cautions=("Trained once.",))
+    folder = RunFolder(tmp_path)
+    folder.write_verdict(verdict)
+    assert folder.verdict().cautions == ("Trained once.",)
+
+
+def test_every_field_of_a_verdict_is_in_its_file():
+    assert {field.name for field in fields(Verdict)} == {field.name for field in fields(VerdictFile)}

@@ -214,9 +214,7 @@ def next_step(data: ReportData) -> str:
         return _mend_the_trial(data)
     if data.verdict.exploratory and data.verdict.kind is not VerdictKind.NOT_ENOUGH_CASES:
         return "Confirm the verdict on cases that nobody has seen answers to, under a rule that is fixed before."
-    if data.scenario.quick and data.verdict.kind is VerdictKind.NOT_ENOUGH_CASES:
-        return _more_cases(data).replace("run the same command again", "run again without --quick")
-    if data.scenario.quick:
+    if data.scenario.quick and data.verdict.kind is not VerdictKind.NOT_ENOUGH_CASES:
         return "Run the trial again without --quick; then decide."
     return {
         VerdictKind.WINNER: _build,
@@ -253,12 +251,13 @@ def _mend_first(data: ReportData) -> str:
 
 def _more_cases(data: ReportData) -> str:
     needed = data.verdict.cases_needed
+    again = "run again without --quick" if data.scenario.quick else "run the same command again"
     if needed is None:
-        return "Collect more cases of the same kind, then run the same command again; nothing need be set up anew."
+        return f"Collect more cases of the same kind, then {again}; nothing need be set up anew."
     more = max(1, needed - len(data.cases))
     return (
-        f"Collect about {numbers.counted(more, 'more case', 'more cases')} of the same kind, then run the same command "
-        "again; until then take the cheapest arm that is good enough, and call it provisional."
+        f"Collect about {numbers.counted(more, 'more case', 'more cases')} of the same kind, then {again}; until then "
+        "take the cheapest arm that is good enough, and call it provisional."
     )
 
 
