@@ -10,7 +10,7 @@ from harness.publish.text import joined
 from harness.records import CONTROL, Comparison, Reading, VerdictKind, seen_from
 from harness.report.data import ReportData
 from harness.report.names import approach_in_sentence, arm_in_sentence, arm_name, metric_title
-from harness.report.prices import priced
+from harness.report.prices import own_machines, priced
 from harness.report.sections import verdict
 
 MOST_REASONS = 4
@@ -86,11 +86,17 @@ def cost_fact(data: ReportData, arm: str) -> Fact:
     tokens = f"{numbers.mean_count(cost.tokens_in)} tokens read and {numbers.mean_count(cost.tokens_out)} written each"
     if prices is None or arm not in prices.arms:
         total = numbers.count(THOUSAND * (cost.tokens_in + cost.tokens_out))
-        why = "no prices were given" if prices is None else "there is no price for this arm"
+        why = "there is no price for this arm" if prices else _why_without_price(data)
         return Fact(label, f"{total} tokens", f"{tokens}; {why}")
     price = prices.arms[arm]
     model = f", as a {price.model}" if price.model else ""
     return Fact(label, numbers.money(THOUSAND * price.request, prices.currency), f"{tokens}{model}, at {prices.source}")
+
+
+def _why_without_price(data: ReportData) -> str:
+    if data.advice and own_machines(data.advice.bills):
+        return "the machines are the client's own, and the appendix has their bill"
+    return "no prices were given"
 
 
 def update_fact(data: ReportData, arm: str) -> Fact:
@@ -196,7 +202,9 @@ def _weights(data: ReportData) -> Iterator[str]:
 
 
 def _answers(data: ReportData) -> Iterator[str]:
-    """Answers about the use case that would change the advice, in the advice's own words."""
+    """Answers about the use case that would change the advice, in its own words; none where the trial has decided."""
+    if data.verdict.kind in (VerdictKind.WINNER, VerdictKind.TIE):
+        return
     section = data.advice.section("changes") if data.advice else None
     for block in section.blocks if section else ():
         if isinstance(block, Bullets):
