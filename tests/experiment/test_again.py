@@ -111,11 +111,11 @@ def test_a_copy_that_fails_leaves_nothing_behind_and_the_run_makes_its_own(scena
 
     whole, calls = again.write_whole, []
 
-    def fails_late(path, data):
+    def fails_late(path, data, **how):
         calls.append(path.name)
         if path.name == "latency.jsonl":
             raise OSError("no space left")
-        whole(path, data)
+        whole(path, data, **how)
 
     monkeypatch.setattr(again, "write_whole", fails_late)
     engine = FakeEngine()

@@ -26,6 +26,11 @@ def bakeoff(tmp_path_factory):
     return made(tmp_path_factory.mktemp("two"), delay=0.005)
 
 
+def but_earlier_looks(out):
+    """The verdict but for what it says of earlier verdicts: which of two came first depends on the clock."""
+    return {key: value for key, value in verdict(out).items() if key not in ("cautions", "checksum")}
+
+
 def begun(out, seconds=30):
     """Wait until a run writes its answers."""
     deadline = time.monotonic() + seconds
@@ -74,7 +79,7 @@ def test_two_at_once_on_one_cache_end_as_each_alone(bakeoff, tmp_path):
             alone = tmp_path / f"{number}{seed}alone"
             assert bakeoff.commands.call(*bakeoff.run(alone), "--seed", seed + 10 * number, delay=0.0).code == 0
             assert answers(out) == answers(alone)
-            assert verdict(out) == verdict(alone)
+            assert but_earlier_looks(out) == but_earlier_looks(alone)
 
 
 def test_a_cache_that_many_write_at_once_keeps_every_answer(tmp_path):
