@@ -1,7 +1,6 @@
 """From answers to the whole advice: the one function behind `advise`, and reading and writing `advice.json`.
 
 from advisor import api
-from harness.disk import write_whole
 from advisor.answers import combine, parse_set
 
 advice = api.advise(combine(parse_set(["task=facts_qa", "gap=facts"])))
@@ -38,6 +37,10 @@ from advisor.records import (
 from advisor.rules import load_knowledge
 from advisor.sensitivity import sensitivity
 from harness.disk import write_whole
+from harness.given import CannotRead, read_whole
+
+LARGEST_ADVICE = 16 << 20
+"""Bytes of an `advice.json`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +182,9 @@ def read_json(path: Path) -> Advice:
     import msgspec
 
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror or error}); expected an advice.json") from None
+        data = read_whole(path, most=LARGEST_ADVICE)
+    except CannotRead as error:
+        raise UserError(f"{path} {error}; expected an advice.json") from None
     try:
         version = msgspec.json.decode(data, type=_Version).schema_version
         if version > SCHEMA_VERSION:

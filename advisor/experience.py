@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from advisor.records import APPROACH_NAMES, APPROACHES, Experience, Value
+from harness.given import read_whole
 
 POINTS_A_VERDICT = 0.5
 """Points of evidence that one fully similar verdict gives the approach that it recommended."""
@@ -108,7 +109,7 @@ def _sentence(n: int, counts: Mapping[str, int], shifts: Mapping[str, float]) ->
 
 def _read(path: Path) -> PastVerdict | None:
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = json.loads(read_whole(path))
         return PastVerdict(
             file=path,
             remembered=str(raw["remembered"]),

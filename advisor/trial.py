@@ -13,6 +13,7 @@ from typing import Any
 
 from advisor.errors import UserError
 from advisor.records import Answer, Hypothesis
+from harness.given import CannotRead, parse_toml, read_whole
 
 MARK = "the arms worth running, by advise"
 """The comment on an `arms` line that is ours to change."""
@@ -55,11 +56,11 @@ def write_hypothesis(folder: Path, hypothesis: Hypothesis, *, band: str, answers
 def _read(path: Path) -> tuple[str, str]:
     """The file's text, and how its lines end."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_whole(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path} cannot be read as TOML ({error}); mend it, and run advise again") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}); mend that, and run advise again") from None
+    except CannotRead as error:
+        raise UserError(f"{path} {error}; mend that, and run advise again") from None
     return text.replace("\r\n", "\n"), "\r\n" if "\r\n" in text else "\n"
 
 
@@ -69,7 +70,7 @@ def _parsed(path: Path, text: str) -> Any:
     from tomlkit.exceptions import TOMLKitError
 
     try:
-        tomllib.loads(text)
+        parse_toml(text)
         return tomlkit.parse(text)
     except (tomllib.TOMLDecodeError, TOMLKitError, RecursionError) as error:
         raise UserError(f"{path} cannot be read as TOML ({error}); mend it, and run advise again") from None

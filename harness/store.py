@@ -55,7 +55,7 @@ from harness.seals import fits, sealed
 
 T = TypeVar("T")
 
-APPENDED = ("predictions.jsonl", "passages.jsonl", "usage.jsonl")
+APPENDED = ("predictions.jsonl", "passages.jsonl", "usage.jsonl", "judged.jsonl")
 """Files of lines that may end in a torn one; the others are written whole."""
 WHOLE = "whole.json"
 DERIVED = (WHOLE, "scores.json", "findings.json", "verdict.json")

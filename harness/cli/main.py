@@ -68,6 +68,15 @@ def cli(context: click.Context) -> None:
         click.echo(FIRST_STEPS)
 
 
+SHORTAGES = ("can't start new thread", "failed to map segment", "annot allocate memory", "not enough memory")
+"""What libraries and the loader say where the system gives them no more memory."""
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether an error means that memory ran out, whatever its class."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in SHORTAGES)
+
+
 def main() -> None:
     """Entry point: errors that the user can mend become sentences and exit code 2."""
     from harness.errors import UserError
@@ -85,7 +94,9 @@ def main() -> None:
     except UserError as error:
         click.echo(f"bakeoff: {visible(str(error))}", err=True)
         sys.exit(2)
-    except MemoryError:
+    except (MemoryError, ImportError, RuntimeError) as error:
+        if not is_shortage(error):
+            raise
         click.echo(
             "bakeoff: not enough memory. Close other programs or take fewer cases; what was done is kept.", err=True
         )

@@ -76,10 +76,11 @@ def earlier_looks(runs: Sequence[RunFolder], *, key: str) -> tuple[Look, ...]:
     """Verdicts that `runs` came to, the earliest first; a run of the same `key` is the same look."""
     looks: dict[str, Look] = {}
     for one in runs:
-        own = one.key()
-        if own.key != key and one.has("verdict.json"):
-            stored = one.scenario()
-            looks.setdefault(own.key, Look(own.created, stored.eval_cases, len(stored.arms), stored.quick))
+        with contextlib.suppress(RunFolderError, OSError):  # a damaged run tells nothing, and stops no other
+            own = one.key()
+            if own.key != key and one.has("verdict.json"):
+                stored = one.scenario()
+                looks.setdefault(own.key, Look(own.created, stored.eval_cases, len(stored.arms), stored.quick))
     return tuple(looks.values())
 
 

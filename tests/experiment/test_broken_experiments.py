@@ -7,7 +7,7 @@ from fakes import FakeEngine, FakeModel, FakeWatcher, fake_run, tiny_scenario, w
 
 from harness import api
 from harness.experiment.experiments import stands
-from harness.experiment.probes import consistency
+from harness.experiment.probes import consistency, judge
 from harness.experiment.probes.read import Done
 from harness.experiment.probes.seeds import SeedsProbe
 from harness.judging.judge import Judgment
@@ -229,6 +229,25 @@ def test_the_next_run_asks_the_judge_for_the_rest(scenario, out):
     again = FakeEngine(Judging())
     fake_run(scenario, out, engine=again, overrides=JUDGED, remember=False)
     assert again.fake.asked == []
+
+
+def test_a_judge_session_that_is_killed_loses_only_the_comparisons_under_way(scenario, out, monkeypatch):
+    monkeypatch.setattr(judge, "AT_ONCE", 4)
+
+    def killed_at(prompts):
+        if any("Landia5?" in prompt and ASKED_TO_JUDGE in prompt for prompt in prompts):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fake_run(scenario, out, engine=FakeEngine(Judging(before_batch=killed_at)), overrides=JUDGED, remember=False)
+    engine = FakeEngine(Judging())
+    fake_run(scenario, out, engine=engine, overrides=JUDGED, remember=False)
+    assert len(engine.fake.asked) == 12, "six comparisons, both orders: four were on disk"
+    assert [j.case_id for j in judged(out)] == [f"e{n}" for n in range(10)]
+    assert sorted(path.name for path in (out / "experiments" / "judge").glob("judg*")) == [
+        "judge.json",
+        "judgments.jsonl",
+    ]
 
 
 def test_a_judge_that_was_never_reached_has_no_finding(scenario, out):

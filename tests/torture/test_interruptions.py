@@ -181,7 +181,8 @@ def limited_to(extra_mb):
 @pytest.mark.skipif(not STATM.exists(), reason="needs /proc")
 @pytest.mark.parametrize("extra", [4, 12, 24])
 def test_too_little_memory_leaves_a_folder_that_is_completed_later(bakeoff, tmp_path, extra):
-    bakeoff.commands.call(*bakeoff.run(tmp_path / "run"), before=limited_to(extra), delay=0.0)
+    ended = bakeoff.commands.call(*bakeoff.run(tmp_path / "run"), before=limited_to(extra), delay=0.0)
+    assert ended.code == 0 or ended.refused, ended.err[-2000:]
     completes(bakeoff, tmp_path / "run")
 
 
@@ -196,9 +197,8 @@ def test_output_that_nobody_reads_any_more_costs_nothing(bakeoff, tmp_path):
 
     for command in (bakeoff.run(tmp_path / "run"), ("score", bakeoff.whole), ("history",)):
         ended = bakeoff.commands.call(*command, before=closed_pipe, delay=0.0)
-        assert "Traceback" not in ended.err
-        assert ended.code in (0, 2), ended.err[-2000:]
-    completes(bakeoff, tmp_path / "run")
+        assert ended.code == 0, ended.err[-2000:]
+    assert bakeoff.agrees(tmp_path / "run"), "the run went on without a reader"
 
 
 def test_output_into_a_full_device_leaves_a_folder_that_is_completed(bakeoff, tmp_path):

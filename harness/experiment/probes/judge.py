@@ -26,6 +26,10 @@ from harness.store import RunFolder
 MOST_ARMS = 3
 """The best so many arms are judged, each pair of them."""
 MOST_TOKENS = 16
+AT_ONCE = 64
+"""Comparisons asked for before their judgments are on disk: more are not lost when a session is interrupted."""
+UNDER_WAY = "judged.jsonl"
+"""Judgments of a session that has not ended."""
 EVEN = 0.5
 """The win rate of two arms that the judge does not tell apart."""
 
@@ -53,6 +57,7 @@ class JudgeProbe:
         """
         home = RunFolder(ground.folder.path / "experiments" / self.name)
         home.path.mkdir(parents=True, exist_ok=True)
+        home.mend()
         rows = [HumanLabel(one.case_id, one.first, one.second, one.label) for one in ground.scenario.human_labels]
         home.write("labels.json", rows)
         model, name = _judge(ground)
@@ -89,15 +94,21 @@ def _judge(ground: Ground) -> tuple[TextModel, str]:
 def _judge_what_is_left(ground: Ground, model: TextModel, home: RunFolder) -> None:
     """Ask for the comparisons that have no judgment yet; only those that the judge replied to are stored."""
     questions, failures = _questions(ground), list[Exception]()
-    known = {_key(judgment): judgment for judgment in home.lines("judgments.jsonl", Judgment)}
-    made = judge_pairs(
-        model,
-        [question for question in questions if _key(question) not in known],
-        instruction=ground.scenario.instruction,
-        ask=lambda prompts: _ask(model, prompts, failures),
-    )
-    known |= {_key(judgment): judgment for judgment in made}
+    files = ("judgments.jsonl", UNDER_WAY)
+    known = {_key(judgment): judgment for name in files for judgment in home.lines(name, Judgment)}
+    left = [question for question in questions if _key(question) not in known]
+    for start in range(0, len(left), AT_ONCE):
+        made = judge_pairs(
+            model,
+            left[start : start + AT_ONCE],
+            instruction=ground.scenario.instruction,
+            ask=lambda prompts: _ask(model, prompts, failures),
+        )
+        home.append(UNDER_WAY, made)
+        known |= {_key(judgment): judgment for judgment in made}
+        ground.watcher.progress(len(known), len(questions))
     home.write_lines("judgments.jsonl", [known[_key(q)] for q in questions if _key(q) in known])
+    (home.path / UNDER_WAY).unlink(missing_ok=True)
     missing = sum(_key(question) not in known for question in questions)
     if missing:
         raise PartlyAnswered(
