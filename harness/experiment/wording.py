@@ -308,7 +308,7 @@ def _what_settles(words: _Words) -> str:
     if needed >= THOUSANDS and _luck_of_seeds(words):
         return (
             "more cases alone would not settle it: tuned arms move too much with the training seed. Train them from "
-            "more seeds (--seeds), or agree on a larger margin for the next run."
+            "more seeds, or agree on a larger margin for the next run."
         )
     if needed >= THOUSANDS:
         return (

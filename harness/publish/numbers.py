@@ -136,6 +136,11 @@ def seconds(value: float | None) -> str:
     return _long_duration(int(_rounded(value, 0)))
 
 
+def loss(value: float) -> str:
+    """A training loss in nats a token: two decimals."""
+    return str(_rounded(value, 2))
+
+
 def count(value: float | None) -> str:
     """A count with thousands separators: `1,234`."""
     return f"{int(_rounded(value, 0)):,}" if value is not None and is_measured(value) else NOT_MEASURED

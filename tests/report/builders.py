@@ -241,7 +241,11 @@ def _recipe(arm: str) -> Recipe:
     recipe = Recipe(arm, choices=(choice,) if arm != "prompt" else (), notes=notes)
     if "lora" in arm:
         recipe = replace(recipe, adapter=f"adapters/{arm}", adapter_digest="ab" * 32)
+        rates = Choice(
+            "learning rate", "0.0004", "minus dev loss", 20, (Trial("0.0002", -1.2345), Trial("0.0004", -0.98))
+        )
         recipe = replace(recipe, train_seconds=200.4, train_tokens=51_234, train_examples=180)
+        recipe = replace(recipe, choices=(*recipe.choices, rates))
     if arm.startswith("rag"):
         recipe = replace(recipe, k=4, source="documents")
     return replace(recipe, k=3, shots=("t1", "t7", "t9")) if arm == "few_shot" else recipe

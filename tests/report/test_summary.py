@@ -64,10 +64,10 @@ def test_a_tie_is_broken_by_a_rival_that_is_ahead_by_what_counts():
 
 
 def test_a_quick_run_with_too_few_cases_asks_for_more_and_for_a_full_run():
-    assert "then run again without --quick" in next_step(builders.not_enough_cases())
+    assert "then run the full trial" in next_step(builders.not_enough_cases())
     quick = builders.winner()
     quick = replace(quick, scenario=replace(quick.scenario, quick=True))
-    assert next_step(quick) == "Run the trial again without --quick; then decide."
+    assert next_step(quick) == "Run the full trial (this one was a quick first look); then decide."
 
 
 def test_too_few_cases_ask_for_those_that_are_missing_and_call_the_choice_provisional():

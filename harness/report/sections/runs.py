@@ -54,7 +54,7 @@ def _traits(first: ReportData, other: ReportData) -> tuple[tuple[str, object, ob
             "instruction": data.scenario.instruction,
             "decision rule": data.verdict.rule_digest,
             "arms": frozenset(data.real_arms),
-            "thoroughness (--quick)": data.scenario.quick,
+            "thoroughness (quick or full)": data.scenario.quick,
             "longest answer": data.scenario.max_new_tokens,
             "seed": data.provenance.seed,
             "device": data.provenance.device,

@@ -8,6 +8,8 @@ from harness.records import CONTROL, Choice, Recipe, Trial
 from harness.report.data import ReportData, ladder_place
 from harness.report.names import arm_label, arm_name, is_share, metric_title
 
+MINUS_LOSS = "minus dev loss"
+"""What tuning chooses by (`Choice.metric`)."""
 MOST_REMOVED_LISTED = 20
 
 
@@ -75,13 +77,16 @@ def _choices(recipe: Recipe) -> Table:
 
 def _choice_row(choice: Choice) -> tuple[str, ...]:
     share = is_share(choice.metric)
-    tried = "; ".join(_tried(trial, share=share) for trial in choice.tried)
-    return (choice.setting, choice.chosen, tried or "–", metric_title(choice.metric), numbers.count(choice.n))
+    by_loss = choice.metric == MINUS_LOSS
+    tried = "; ".join(_tried(trial, share=share, by_loss=by_loss) for trial in choice.tried)
+    by = "loss (lower is better)" if by_loss else metric_title(choice.metric)
+    return (choice.setting, choice.chosen, tried or "–", by, numbers.count(choice.n))
 
 
-def _tried(trial: Trial, *, share: bool) -> str:
+def _tried(trial: Trial, *, share: bool, by_loss: bool) -> str:
     on = f" (on {trial.n})" if trial.n else ""
-    return f"{trial.value}: {numbers.score(trial.score, is_share=share)}{on}"
+    value = numbers.loss(-trial.score) if by_loss else numbers.score(trial.score, is_share=share)
+    return f"{trial.value}: {value}{on}"
 
 
 def _left_out(data: ReportData) -> list[Block]:

@@ -223,7 +223,7 @@ def next_step(data: ReportData) -> str:
     if data.verdict.exploratory and data.verdict.kind is not VerdictKind.NOT_ENOUGH_CASES:
         return "Confirm the verdict on cases that nobody has seen answers to, under a rule that is fixed before."
     if data.scenario.quick and data.verdict.kind is not VerdictKind.NOT_ENOUGH_CASES:
-        return "Run the trial again without --quick; then decide."
+        return "Run the full trial (this one was a quick first look); then decide."
     return {
         VerdictKind.WINNER: _build,
         VerdictKind.TIE: _take_the_cheapest,
@@ -259,7 +259,7 @@ def _mend_first(data: ReportData) -> str:
 
 def _more_cases(data: ReportData) -> str:
     needed = data.verdict.cases_needed
-    again = "run again without --quick" if data.scenario.quick else "run the same command again"
+    again = "run the full trial" if data.scenario.quick else "run the trial again"
     if needed is None:
         return f"Collect more cases of the same kind, then {again}; nothing need be set up anew."
     more = max(1, needed - len(data.cases))
@@ -270,4 +270,4 @@ def _more_cases(data: ReportData) -> str:
 
 
 def _mend_the_trial(data: ReportData) -> str:
-    return "Mend what stopped the arms (the appendix says what), then run the same command again."
+    return "Mend what stopped the arms (the appendix says what), then run it again."

@@ -17,7 +17,7 @@ _RELATIONS = {
 
 QUICK_NOTE = (
     "This was a quick run: less was tried than in a full one. Use it to find mistakes in the set-up; "
-    "run it again without --quick before anybody relies on it."
+    "run the full trial, without the quick setting, before anybody relies on it."
 )
 
 
