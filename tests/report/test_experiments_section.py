@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import builders
+import pytest
 
 from harness.publish.blocks import Bullets, Intervals, Lines, Paragraph, Parts, Table
 from harness.records import CriterionValue, Finding, Reading, Reversal, Standing
@@ -115,3 +116,21 @@ def test_criteria_name_the_best_arm_the_weights_that_change_it_and_what_was_not_
     assert blocks(found, Bullets)[0].items == (
         "If cost weighed just above 27 % instead of 25 %, the prompt would come first.",
     )
+
+
+@pytest.mark.parametrize("weights", [{"quality": 3.0, "cost": 1.0}, {"quality": 1.0}])
+def test_a_choice_that_no_weight_would_change_is_said_where_there_is_more_than_one(weights):
+    standing = Standing(
+        weights=weights,
+        values=tuple(CriterionValue(arm, name, 0.5, "x") for arm in ("rag", "prompt") for name in weights),
+        totals={"prompt": 0.4, "rag": 0.5},
+        best_probability={"prompt": 0.3, "rag": 0.7},
+        best_whatever={"prompt": 0.4, "rag": 0.6},
+        reversals=(),
+    )
+    data = builders.winner()
+    found = criteria_section(replace(data, verdict=replace(data.verdict, standing=standing)))
+    said = " ".join(p.text for p in blocks(found, Paragraph))
+    assert ("No weight of a single criterion would make another arm the best." in said) == (len(weights) > 1)
+    assert "left out" not in said.replace("were left out", "")
+    assert not blocks(found, Bullets)

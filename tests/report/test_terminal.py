@@ -1,11 +1,12 @@
 import io
 import re
+from dataclasses import replace
 
 import builders
 import pytest
 from rich.console import Console
 
-from harness.report.terminal import show_costs, show_scores, show_verdict
+from harness.report.terminal import show_costs, show_notes, show_scores, show_verdict
 
 
 def printed(data, *, width=80, colour=False):
@@ -59,3 +60,11 @@ def test_a_console_that_knows_only_ascii_gets_something_it_can_write():
         show(console, builders.winner())
     out.flush()
     assert b"RAG + LoRA wins" in raw.getvalue()
+
+
+@pytest.mark.parametrize("notes", [(), ("Judges agree: kappa 0.4.", "[b]Form[/b] explains half of the lead.")])
+def test_what_experiments_add_stands_below_where_there_is_any(notes):
+    data, out = builders.winner(), io.StringIO()
+    show_notes(Console(file=out, width=80), replace(data, verdict=replace(data.verdict, notes=notes)))
+    lines = [line.strip() for line in out.getvalue().splitlines() if line.strip()]
+    assert lines == (["What the experiments add", *(f"• {note}" for note in notes)] if notes else [])

@@ -7,6 +7,7 @@ import json
 import openpyxl
 import pyarrow
 import pytest
+from fakes import HereInstead
 from pyarrow import parquet
 
 from harness.errors import InputProblems
@@ -34,12 +35,20 @@ def workbook(*sheets):
     return out.getvalue()
 
 
+@pytest.fixture(params=["in a helper process", "in this process"])
+def place(request, monkeypatch):
+    """What a table says does not depend on where it is read."""
+    if request.param == "in this process":
+        monkeypatch.setattr("harness.scenario_file.tables.Apart", HereInstead)
+
+
 def refusal(path):
     with pytest.raises(InputProblems) as caught:
         read_table(path)
     return str(caught.value)
 
 
+@pytest.mark.usefixtures("place")
 @pytest.mark.parametrize(
     ("name", "data"),
     [
@@ -62,6 +71,7 @@ def test_the_same_table_in_every_form(tmp_path, name, data):
     assert table.warnings == ()
 
 
+@pytest.mark.usefixtures("place")
 def test_parquet_keeps_texts_lists_and_gaps(tmp_path):
     columns = {"q": ["1", "007"], "n": [1.0, None], "refs": [["a"], []]}
     parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")
@@ -100,6 +110,7 @@ def test_a_table_in_latin_1_is_read_with_a_warning(tmp_path):
     assert "was read as Windows-1252" in str(table.warnings[0])
 
 
+@pytest.mark.usefixtures("place")
 @pytest.mark.parametrize(
     ("name", "data", "sentence"),
     [

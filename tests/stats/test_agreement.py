@@ -67,3 +67,11 @@ def test_repeating_cases_in_groups_adds_no_certainty():
     assert four.high - four.low == pytest.approx(alone.high - alone.low, rel=0.1)
     with pytest.raises(ValueError, match="30 cases, 120 clusters"):
         agreement_rate(once, clusters=names)
+
+
+def test_the_interval_is_drawn_with_the_seed_and_as_often_as_asked():
+    rng = np.random.default_rng(0)
+    answers = [rng.choice(["a", "b"], rng.integers(3, 9)).tolist() for _ in range(30)]
+    assert agreement_rate(answers) == agreement_rate(answers, resamples=10_000, seed=0)
+    assert agreement_rate(answers, seed=1) != agreement_rate(answers, seed=2)
+    assert agreement_rate(answers, resamples=50) != agreement_rate(answers, resamples=10_000)

@@ -28,7 +28,7 @@ def test_ties_are_shared_evenly():
     assert probability_best(values, {"quality": 1, "speed": 1}) == pytest.approx([0.5, 0.5, 0])
 
 
-@pytest.mark.parametrize(("share", "concentration"), [(0.5, 20), (0.6, 20), (0.7, 5)])
+@pytest.mark.parametrize(("share", "concentration"), [(0.5, 20), (0.6, 20), (0.7, 5), (0.7, 0.5)])
 def test_uncertain_weights_follow_the_beta_distribution(share, concentration):
     # The first arm is best where the weight of quality is above one half.
     found = probability_best(
@@ -61,6 +61,12 @@ def test_draws_of_values_are_joint_over_criteria_and_arms():
 def test_the_same_seed_gives_the_same_numbers():
     first, again, other = (probability_best(CORNERS, {"quality": 1, "speed": 1}, seed=seed)[0] for seed in (1, 1, 2))
     assert first == again != other
+
+
+def test_a_concentration_of_20_ten_thousand_draws_and_seed_0_are_usual():
+    weights = {"quality": 6, "speed": 4}
+    usual = probability_best(CORNERS, weights, concentration=20.0, draws=10_000, seed=0)
+    assert probability_best(CORNERS, weights).tolist() == usual.tolist()
 
 
 def test_two_arms_change_places_where_their_lines_cross():
@@ -104,6 +110,7 @@ def test_at_a_reversal_totals_are_equal_and_beyond_it_the_other_arm_is_best():
 
                 assert total(end - side * 1e-6).argmax() == best
                 if change:
+                    assert 0 < change.weight < 1
                     assert total(end)[change.arm] == pytest.approx(total(end)[best])
                     assert total(end + side * 1e-6).argmax() == change.arm
 
@@ -126,9 +133,11 @@ def test_of_equal_arms_the_first_is_best_until_the_other_overtakes_at_once():
     ("values", "weights", "arguments", "message"),
     [
         (CORNERS, {"quality": 1}, {}, "weights of"),
-        (CORNERS, {"quality": 1, "speed": 0}, {}, "weights must be above 0"),
+        (CORNERS, {"quality": 1, "speed": 0}, {}, "^weights must be above 0$"),
         (CORNERS, {"quality": 1, "speed": 1}, {"concentration": 0}, "concentration must be above 0"),
-        ({"quality": [[1], [math.nan]]}, {"quality": 1}, {}, "not a number"),
+        ({"quality": [[1], [math.nan]]}, {"quality": 1}, {}, "^a value is not a number$"),
+        ({"quality": [1, 0]}, {"quality": 1}, {}, "2 dimensions"),
+        ({"quality": np.empty((2, 0))}, {"quality": 1}, {}, "2 dimensions"),
         ({"quality": [[1], [0]], "speed": [[1]]}, {"quality": 1, "speed": 1}, {}, "all of one shape"),
         ({}, {}, {}, "all of one shape"),
     ],

@@ -78,8 +78,8 @@ def test_too_few_sizes_or_cases_give_no_curve():
     ("sizes", "scores", "message"),
     [
         ((50, 100, 200), np.ones((2, 5)), "a row a size"),
-        ((0, 100, 200), np.ones((3, 5)), "sizes must be above 0"),
-        ((50, 100, 200), np.full((3, 5), np.nan), "scores numbers"),
+        ((0, 100, 200), np.ones((3, 5)), "^sizes must be above 0 and scores numbers$"),
+        ((50, 100, 200), np.full((3, 5), np.nan), "^sizes must be above 0 and scores numbers$"),
     ],
 )
 def test_input_that_makes_no_sense_is_refused(sizes, scores, message):
@@ -188,3 +188,63 @@ def test_flat_curves_are_seldom_given_a_number():
         curve = fit_curve(SIZES, right_or_wrong(rng, np.full(4, 0.6)), resamples=200)
         named += curve.size_to_reach(0.7).middle is not None
     assert named / RUNS <= 0.05
+
+
+def reaching(fit, refits):
+    """A curve of which each fit reaches a score of 0.9 at the size given; up to 100 examples were measured."""
+    sizes = np.array([fit, *refits], dtype=float)
+    return Curve(np.ones(len(sizes)), sizes / 1000, np.ones(len(sizes)), largest=100.0, units=50)
+
+
+REFITS = (450, 110, 130, 150, 170, 190, 210, 230, 250, 270, 290)
+
+
+@pytest.mark.parametrize(
+    ("fit", "low", "high"), [(200, 170, 250), (120, 120, 250), (300, 170, 300)], ids=["between", "below", "above"]
+)
+def test_the_interval_of_the_size_is_the_refits_quantiles_and_holds_the_fits_own(fit, low, high):
+    found = reaching(fit, REFITS).size_to_reach(0.9, alpha=0.6)
+    assert found == Needed(low, fit, high, 1.0)
+
+
+@pytest.mark.parametrize(("fit", "refits", "named"), [
+    (200, [200] * 8 + [900] * 2, True),
+    (200, [200] * 7 + [900] * 3, False),
+    (390, [900] + [300] * 9, True),
+    (410, [300] * 10, False),
+])  # fmt: skip
+def test_a_size_is_named_where_four_in_five_refits_reach_it_and_it_is_within_four_times_what_was_measured(
+    fit, refits, named
+):
+    found = reaching(fit, refits).size_to_reach(0.9)
+    assert found.middle == (fit if named else None)
+    assert found.share_reaching == np.mean(np.array(refits) <= 800)
+
+
+def test_a_ceiling_is_reached_by_a_flat_curve_and_never_by_a_rising_one():
+    level = np.full(11, 0.6)
+    flat, rising = (Curve(level, np.full(11, scale), np.ones(11), 100.0, 50) for scale in (0.0, 0.1))
+    assert flat.size_to_reach(0.6) == Needed(100, 100, 100, 1.0)
+    assert rising.size_to_reach(0.6) == Needed(None, None, None, 0.0)
+
+
+def test_no_score_is_told_of_a_size_of_nothing():
+    with pytest.raises(ValueError, match="a size is above 0, got 0"):
+        reaching(200, REFITS).score_at(0)
+
+
+def test_five_hundred_refits_are_usual_and_one_example_is_a_size():
+    curve = fit_curve((1, 2, 4), right_or_wrong(np.random.default_rng(1), [0.3, 0.5, 0.6]))
+    assert len(curve.rates) == 1 + 500
+    assert curve.largest == 4
+
+
+def test_the_same_scores_give_the_numbers_that_they_gave_in_version_1():
+    scores = right_or_wrong(np.random.default_rng(11), law(SIZES), n=80)
+    curve = fit_curve(SIZES, scores, resamples=200, seed_sd=0.02)
+    found = curve.score_at(800)
+    assert (found.estimate, found.low, found.high) == pytest.approx((0.819531936, 0.742244598, 0.896819274), abs=1e-6)
+    gained = curve.gain_at(800)
+    assert (gained.estimate, gained.low, gained.high) == pytest.approx(
+        (0.001478819, -0.026316594, 0.029274233), abs=1e-6
+    )

@@ -114,9 +114,9 @@ def test_one_case_a_group_is_the_same_as_no_groups():
 
 def test_repeating_every_case_in_a_group_adds_no_certainty():
     once = paired_interval(GRADED - 0.3, alpha=0.05)
-    names = np.repeat(np.arange(80), 4).astype(str)
+    names = np.repeat([f"{i:03}" for i in range(80)], 4)
     four = paired_interval(np.repeat(GRADED - 0.3, 4), alpha=0.05, clusters=names)
-    assert four.high - four.low == pytest.approx(once.high - once.low, rel=0.05)
+    assert (four.low, four.high) == pytest.approx((once.low, once.high), rel=1e-9)
     assert permutation_p(np.repeat(GRADED - 0.3, 4), clusters=names) == pytest.approx(
         permutation_p(GRADED - 0.3), abs=0.02
     )
@@ -180,3 +180,34 @@ def test_two_thousand_cases_take_about_a_second_and_little_memory(grouped):
     paired_interval(differences, alpha=0.05, clusters=clusters)
     assert tracemalloc.get_traced_memory()[1] < 100e6
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize("resamples", [50, 10_000])
+def test_one_interval_is_the_first_of_several_drawn_as_often(resamples):
+    found = paired_interval(GRADED - 0.3, alpha=0.05, resamples=resamples, seed=3)
+    assert (found,) == paired_intervals(GRADED - 0.3, alphas=(0.05,), resamples=resamples, seed=3)
+    assert (found == paired_interval(GRADED - 0.3, alpha=0.05, seed=3)) == (resamples == 10_000)
+
+
+@pytest.mark.parametrize(("alpha", "place"), [(0.05, 190), (0.1, 180), (0.001, 199)])
+def test_the_half_width_is_the_quantile_of_how_far_resamples_miss_in_their_own_errors(alpha, place):
+    d = GRADED - 0.3
+    drawn = d[np.random.default_rng(7).integers(0, 80, (199, 80), dtype=np.int32)]
+    misses = np.abs(drawn.mean(axis=1) - d.mean()) / (drawn.std(axis=1, ddof=1) / math.sqrt(80))
+    half = np.sort(misses)[place - 1] * d.std(ddof=1) / math.sqrt(80)
+    found = paired_interval(d, alpha=alpha, resamples=199, seed=7)
+    assert (found.low, found.high) == pytest.approx((d.mean() - half, d.mean() + half))
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.1])
+def test_where_many_resamples_have_no_spread_the_half_width_is_held_at_one_and_a_half_times_students(alpha):
+    d = np.r_[np.zeros(9), 0.2]
+    half = 1.5 * stats.t.isf(alpha / 2, 9) * d.std(ddof=1) / math.sqrt(10)
+    found = paired_interval(d, alpha=alpha)
+    assert (found.low, found.high) == pytest.approx((0.02 - half, 0.02 + half))
+
+
+def test_two_cases_are_enough_for_an_interval_however_wide():
+    found = paired_interval([0.10, 0.11], alpha=0.05)
+    half = 1.5 * stats.t.isf(0.025, 1) * 0.005
+    assert (found.low, found.high) == pytest.approx((0.105 - half, 0.105 + half))

@@ -1,5 +1,8 @@
 """How many cases a difference needs, against published figures and against simulation."""
 
+import math
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 
@@ -61,6 +64,14 @@ def test_the_two_binary_questions_are_each_others_inverse(n, discordance):
     assert cases_for_binary(found, discordance=discordance) == n
 
 
+@pytest.mark.parametrize(("n", "discordance", "power"), [(12, 0.9, 0.8), (30, 0.5, 0.55), (60, 0.3, 0.95)])
+def test_connors_formula_holds_at_the_detectable_difference(n, discordance, power):
+    d = detectable_difference_binary(n, discordance=discordance, power=power)
+    z_a, z_b = NormalDist().inv_cdf(0.975), NormalDist().inv_cdf(power)
+    root = z_a * math.sqrt(discordance) + z_b * math.sqrt(discordance - d * d)
+    assert (root / d) ** 2 == pytest.approx(n, rel=1e-9)
+
+
 def test_graded_scores_follow_the_formula():
     assert cases_for(0.05, sd=0.3) == 283
     assert detectable_difference(283, sd=0.3) == pytest.approx(0.05, abs=1e-4)
@@ -74,6 +85,8 @@ def test_graded_scores_follow_the_formula():
         lambda: cases_for_binary(0, discordance=0.1),
         lambda: cases_for_binary(0.1, discordance=0),
         lambda: detectable_difference(0, sd=1),
+        lambda: detectable_difference_binary(0, discordance=0.1),
+        lambda: detectable_difference_binary(100, discordance=0),
     ],
 )
 def test_nothing_takes_no_number_of_cases(call):

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from harness.stats.paired import Interval, mean_interval, paired_intervals, permutation_p
 from harness.stats.seeds import (
@@ -43,7 +44,9 @@ def test_the_parts_are_those_of_a_two_way_analysis_of_variance():
     assert found.case_error == pytest.approx(columns.std(ddof=1) / math.sqrt(cases))
     assert found.seed_error**2 * seeds == pytest.approx(rows.var(ddof=1) - interaction / cases)
     assert found.total_error == pytest.approx(math.hypot(found.case_error, found.seed_error))
-    assert seeds - 1 < found.df < cases - 1
+    between = rows.var(ddof=1) / seeds
+    total = found.total_error**4 / (found.case_error**4 / (cases - 1) + between**2 / (seeds - 1))
+    assert found.df == pytest.approx(total)
     assert found.seeds == 3
 
 
@@ -67,7 +70,9 @@ def test_one_seed_or_seeds_that_agree_are_as_if_there_were_no_seeds(clusters):
     for same in (ONE[:1], np.repeat(ONE[:1], 3, axis=0)):
         found = paired_intervals_with_seeds(same, alphas=(0.05, 0.1), clusters=clusters)
         assert found == paired_intervals(same.mean(axis=0), alphas=(0.05, 0.1), clusters=clusters)
-        assert p_with_seeds(same, clusters=clusters) == permutation_p(same.mean(axis=0), clusters=clusters)
+        for drawn in ({}, {"seed": 1}, {"resamples": 50}):
+            flips = permutation_p(same.mean(axis=0), clusters=clusters, **drawn)
+            assert p_with_seeds(same, clusters=clusters, **drawn) == flips
         assert spread(same, clusters=clusters).seed_error == 0
 
 
@@ -122,6 +127,8 @@ def test_an_arms_mean_stays_on_the_scale_and_keeps_wilson_where_seeds_agree():
 def test_nothing_can_be_said_of_a_single_case_or_of_none():
     assert paired_intervals_with_seeds([[0.3], [0.1]], alphas=(0.05,)) == (Interval(0.2, -1, 1),)
     assert math.isnan(spread([[0.3], [0.1]]).total_error)
+    assert spread([[0.3], [0.1]]).seeds == 2
+    assert spread([[0.3, 0.1], [0.1, 0.0]]).case_error == pytest.approx(0.075)
     assert math.isnan(p_with_seeds(np.empty((3, 0))))
     assert math.isnan(p_with_seeds([[0.1, math.nan], [0.1, 0.2]]))
     with pytest.raises(ValueError, match="a row a seed"):
@@ -182,3 +189,64 @@ def test_intervals_of_one_tuned_arms_mean_cover():
         found = mean_interval_with_seeds(scores, alpha=0.05, right_or_wrong=True, resamples=RESAMPLES)
         covers.append(found.low <= 0.6993 <= found.high)
     assert 0.93 <= np.mean(covers) <= 0.985
+
+
+NAMES = [f"{i // 3:03}" for i in range(80)]
+SCORES = np.clip(table(np.random.default_rng(12), (3, 80), seed_sd=0.15, case_sd=0.1, own_sd=0.1, mean=0.5), 0, 1)
+
+
+def test_a_single_seed_gives_the_mean_interval_drawn_as_asked():
+    for arguments in ({}, {"seed": 1}, {"resamples": 50}, {"clusters": NAMES}):
+        found = mean_interval_with_seeds(SCORES[:1], alpha=0.05, right_or_wrong=False, **arguments)
+        assert found == mean_interval(SCORES[0], alpha=0.05, right_or_wrong=False, **arguments)
+
+
+@pytest.mark.parametrize("clusters", [None, NAMES])
+def test_an_arms_interval_is_that_of_its_difference_to_nothing(clusters):
+    assert spread(SCORES, clusters=clusters).seed_error > 0
+    for arguments in ({}, {"seed": 1}, {"resamples": 50}):
+        found = mean_interval_with_seeds(SCORES, alpha=0.05, right_or_wrong=False, clusters=clusters, **arguments)
+        (same,) = paired_intervals_with_seeds(SCORES, alphas=(0.05,), clusters=clusters, **arguments)
+        assert (found.estimate, found.low, found.high) == pytest.approx((same.estimate, same.low, same.high))
+
+
+@pytest.mark.parametrize("cases", [6, 40])
+def test_at_p_both_parts_reaches_in_quadrature_meet_the_mean(cases):
+    d = table(np.random.default_rng(4), (3, cases), seed_sd=0.2, case_sd=0.05, own_sd=0.05, mean=0.3)
+    found, p = spread(d), p_with_seeds(d)
+    assert p > 2 * stats.t.sf(abs(d.mean()) / found.total_error, found.df)
+    reaches = stats.t.isf(p / 2, cases - 1) * found.case_error, stats.t.isf(p / 2, 2) * found.seed_error
+    assert math.hypot(*reaches) == pytest.approx(abs(d.mean()))
+
+
+def test_a_mean_beyond_the_reach_of_any_p_leaves_the_sign_flips():
+    nearly = np.repeat(0.5 + np.array([[0.0], [1e-8], [2e-8]]), 40, axis=1)
+    assert spread(nearly).seed_error > 0
+    assert p_with_seeds(nearly) == permutation_p(nearly[0]) == 1 / 10_001
+
+
+@pytest.mark.parametrize("clusters", [None, NAMES])
+def test_the_interval_reaches_as_far_as_students_t_and_as_both_parts_in_quadrature(clusters):
+    for d in (table(np.random.default_rng(s), (3, 80), seed_sd=0.1, case_sd=0.2, own_sd=0.05) for s in range(8)):
+        found = spread(d, clusters=clusters)
+        (both,) = paired_intervals_with_seeds(d, alphas=(0.05,), clusters=clusters)
+        (cases,) = paired_intervals(d.mean(axis=0), alphas=(0.05,), clusters=clusters)
+        if not found.seed_error:
+            assert both == cases
+            continue
+        of_cases = (cases.high - cases.estimate) / found.case_error
+        half = max(
+            of_cases * found.total_error,
+            stats.t.isf(0.025, found.df) * found.total_error,
+            math.hypot(of_cases * found.case_error, stats.t.isf(0.025, 2) * found.seed_error),
+        )
+        assert (both.low, both.high) == pytest.approx((both.estimate - half, both.estimate + half))
+
+
+def test_p_takes_the_sign_flips_where_few_cases_cannot_say_more_and_keeps_groups_together():
+    d = table(np.random.default_rng(1), (3, 6), seed_sd=0.2, case_sd=0.05, own_sd=0.05, mean=0.3)
+    assert spread(d).seed_error > 0
+    assert p_with_seeds(d) == permutation_p(d.mean(axis=0))
+    d = table(np.random.default_rng(4), (3, 40), seed_sd=0.1, case_sd=0.3, own_sd=0.05, mean=0.15)
+    names = np.repeat([f"{i:02}" for i in range(40)], 4)
+    assert p_with_seeds(np.repeat(d, 4, axis=1), clusters=names) == pytest.approx(p_with_seeds(d), rel=1e-6)

@@ -63,6 +63,15 @@ def test_a_group_is_one_bet_on_the_share_of_the_largest():
     assert e_process([1, 1, 1], clusters=["a", "b", "b"])[0] == pytest.approx(e_process([1])[0])
 
 
+def test_anytime_p_counts_groups_as_the_evidence_does_and_no_margin_is_usual():
+    d, names = [0.9, 0.8, 0.7, 0.9, 1.0, 0.8], ["b", "a", "b", "a", "c", "c"]
+    for largest in (None, 2, 5):
+        evidence = e_process(d, clusters=names, largest=largest)
+        assert anytime_p(d, clusters=names, largest=largest) == pytest.approx(1 / evidence.max())
+    assert len({anytime_p(d, clusters=names, largest=largest) for largest in (2, 5)} | {anytime_p(d)}) == 3
+    assert e_process(d) == pytest.approx(e_process(d, margin=0.0))
+
+
 def test_overwhelming_evidence_stays_a_number():
     found = e_process(np.ones(5000))
     assert np.isfinite(found).all()
@@ -79,9 +88,10 @@ def test_no_case_is_no_evidence():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"differences": [1.2]}, "must lie in -1..1"),
-        ({"differences": [math.nan]}, "must lie in -1..1"),
+        ({"differences": [1.2]}, r"^differences must lie in -1\.\.1$"),
+        ({"differences": [math.nan]}, r"^differences must lie in -1\.\.1$"),
         ({"differences": [0.1], "margin": -0.1}, "margin lies in 0..1"),
+        ({"differences": [0.1], "margin": 1.01}, "margin lies in 0..1"),
         ({"differences": [0.1], "clusters": []}, "1 values, 0 clusters"),
         ({"differences": [0.1, 0.2], "clusters": ["a", "a"], "largest": 1}, "a group has 2 cases"),
     ],
@@ -89,7 +99,8 @@ def test_no_case_is_no_evidence():
 def test_what_would_break_the_promise_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         e_process(**arguments)
-    with pytest.raises(ValueError, match="same cases"):
+    assert e_process([1.0], margin=1.0) == pytest.approx([1.0])
+    with pytest.raises(ValueError, match=r"^every arm needs a score on the same cases$"):
         stopped({"a": [1.0], "b": []}, margin=0, alpha=0.05, pairs=2)
 
 
@@ -156,3 +167,15 @@ def test_a_gap_of_fifteen_points_is_often_seen_before_three_hundred_cases():
     rng = np.random.default_rng(2)
     seen = np.array([looks_until_stopped(rng, (0.6, 0.8), margin=0.0) for _ in range(100)])
     assert np.mean(seen <= MOST) >= 0.8
+
+
+def test_of_arms_that_show_it_at_the_same_case_the_one_with_the_most_evidence_is_named():
+    scores = {"a": np.r_[np.ones(20), np.full(40, 0.7)], "b": np.ones(60), "worst": np.zeros(60)}
+    assert stopped(scores, margin=0.05, alpha=0.05, pairs=6)["worst"] == "b"
+
+
+def test_where_larger_groups_are_still_to_come_a_group_counts_less():
+    scores = {"good": np.ones(24), "bad": np.zeros(24)}
+    names = [str(i // 2) for i in range(24)]
+    assert stopped(scores, margin=0.05, alpha=0.05, pairs=2, clusters=names, largest=2) == {"bad": "good"}
+    assert stopped(scores, margin=0.05, alpha=0.05, pairs=2, clusters=names, largest=12) == {}
