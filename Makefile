@@ -43,7 +43,7 @@ check: setup
 	$(BIN)/lint-imports --no-logo
 
 test: setup
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 test-slow: setup
 	$(BIN)/pytest -m 'not gpu and not torture'
@@ -66,11 +66,9 @@ mutants: setup
 	build/mutants/bin/mutmut run --max-children 1
 
 # torch is left out of the lock: which build an index serves, and so its hash, depends on the index.
-lock:
-	test -x build/lock/bin/pip-compile || $(PYTHON) -m venv build/lock
-	build/lock/bin/python -m pip install --quiet 'pip-tools>=7.5'
-	build/lock/bin/pip-compile --quiet --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --allow-unsafe --strip-extras -c constraints.txt --extra dev -o build/locked.txt pyproject.toml
-	$(PYTHON) -c 'import re; text = open("build/locked.txt").read(); keep = [part for part in re.split(r"\n(?=[a-z])", text) if "--hash" in part and not part.startswith("torch==")]; open("requirements-hashed.txt", "w").write("# Made by `make lock` from pyproject.toml and constraints.txt; used by `make locked`.\n" + "\n".join(keep).rstrip() + "\n")'
+lock: setup
+	$(BIN)/python -m pip install --quiet --dry-run --ignore-installed --report build/resolved.json --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m tests.lock build/resolved.json > requirements-hashed.txt
 
 locked:
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

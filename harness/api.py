@@ -12,16 +12,20 @@ Nothing here prints. What a user can mend is raised as `harness.errors.UserError
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from harness.arms.registry import registered
 from harness.audit.lengths import too_long
 from harness.audit.report import Audit, InputVectors, audit
-from harness.errors import InputProblems, MissingModel, RunFolderError
+from harness.errors import InputProblems, MissingModel, RunFolderError, UserError
 from harness.experiment import finish as finishing
 from harness.experiment.advice import EXPLORED, relation_of
+from harness.experiment.cluster_runs import run_on_cluster
+from harness.experiment.many import Asked, sharing_weights, told
 from harness.experiment.options import RunOptions, Silent, Watcher
 from harness.experiment.plan import Plan
 from harness.experiment.prepared import Prepared
@@ -37,14 +41,17 @@ from harness.report.write import USUAL, Form, write_reports
 from harness.retrieval.embed import SentenceEmbedder
 from harness.scenario import Problem, Scenario, StatedAdvice
 from harness.scenario_file.columns import ColumnMap
+from harness.scenario_file.hugging_face import SCHEME, fetch_dataset
 from harness.scenario_file.init import InitResult, init_folder
 from harness.scenario_file.read import Overrides, read_scenario, read_what_is_readable
 from harness.store import RunFolder, open_run
 
 __all__ = [
     "ArmScore",
+    "Asked",
     "Checked",
     "ColumnMap",
+    "ExportOptions",
     "Finished",
     "InitResult",
     "Overrides",
@@ -55,14 +62,18 @@ __all__ = [
     "RunSummary",
     "check",
     "compare",
+    "export",
     "history",
     "init_folder",
+    "init_source",
     "plan",
     "prepare",
+    "prepare_many",
     "read_scenario",
     "report",
     "report_data",
     "run",
+    "run_many",
     "run_prepared",
     "score",
 ]
@@ -121,7 +132,7 @@ def _long_rows(scenario: Scenario, watcher: Watcher) -> Sequence[Problem]:
     from harness.models.local import window_and_counter
 
     try:
-        window, count = window_and_counter(scenario.model)
+        window, count = _endpoints_window(scenario) or window_and_counter(scenario.model)
     except MissingModel as error:
         watcher.note(f"Lengths were not counted: {error}")
         return ()
@@ -129,9 +140,88 @@ def _long_rows(scenario: Scenario, watcher: Watcher) -> Sequence[Problem]:
     return (*cases, *too_long(scenario.train, window=window, count_tokens=count, file=scenario.train_file))
 
 
+def _endpoints_window(scenario: Scenario) -> tuple[int, Callable[[str], int]] | None:
+    """Window and an estimate of tokens where the model is behind an endpoint, whose tokenizer is not known here."""
+    from harness.engines.endpoint import engine_of
+
+    engine = engine_of(scenario)
+    return (engine.model.window, engine.model.count_tokens) if engine else None
+
+
+def init_source(
+    source: Path,
+    *,
+    into: Path | None = None,
+    columns: ColumnMap | None = None,
+    eval_size: int | None = None,
+    seed: int = 0,
+    force: bool = False,
+) -> InitResult:
+    """`init_folder` for a table, a dataset in a folder, or one on the hub (`hf://owner/name`); `into` has a default.
+
+    Raises:
+        InputProblems: the source cannot be read or used.
+        UserError: the dataset cannot be fetched.
+    """
+    named = source.as_posix()
+    columns = columns or ColumnMap()
+    if not named.startswith(SCHEME):
+        target = into or (source.with_name(f"{source.name}-bakeoff") if source.is_dir() else source.with_suffix(""))
+        return init_folder(source, into=target, columns=columns, eval_size=eval_size, seed=seed, force=force)
+    with tempfile.TemporaryDirectory() as work:
+        saved = Path(work) / source.name
+        fetch_dataset(named, saved)
+        return init_folder(
+            saved, into=into or Path(source.name), columns=columns, eval_size=eval_size, seed=seed, force=force
+        )
+
+
 def plan(path: Path, *, options: RunOptions | None = None, watcher: Watcher | None = None) -> Plan:
     """What a run would do, what it could show, and what it would take. Loads no language model."""
     return prepare(path, options=options or RunOptions(), watcher=watcher).plan
+
+
+def prepare_many(
+    paths: Sequence[Path], *, options: RunOptions, watcher: Watcher | None = None
+) -> list[Asked | Exception]:
+    """`prepare` for several scenarios, or why it could not be done; `options.out` then holds a folder for each of them.
+
+    Raises:
+        UserError: two of them would go into the same folder.
+    """
+    outs = [_own_out(path, options, alone=len(paths) == 1) for path in paths]
+    twice = [out for out in outs if out is not None and outs.count(out) > 1]
+    if twice:
+        raise UserError(f"Two runs would go into {twice[0]}. Leave --out out, or give the folders different names.")
+    each = [(path, replace(options, out=out)) for path, out in zip(paths, outs, strict=True)]
+    return [told(partial(_asked, path, own, watcher)) for path, own in each]
+
+
+def _asked(path: Path, options: RunOptions, watcher: Watcher | None) -> Asked:
+    return Asked(prepare(path, options=options, watcher=watcher), options)
+
+
+def _own_out(path: Path, options: RunOptions, *, alone: bool) -> Path | None:
+    if options.out is None or alone:
+        return options.out
+    place = path.resolve()
+    return options.out / (place.parent if place.suffix == ".toml" else place).name
+
+
+def run_many(
+    runs: Sequence[Asked], *, engine: str = "local", address: str | None = None, watcher: Watcher | None = None
+) -> list[Finished | Exception]:
+    """Each run's verdict, or why there is none: one after the other, or (`engine` "ray") all at once on a cluster.
+
+    Raises:
+        UserError: there is no Ray, or no cluster answers at this address.
+    """
+    watcher = watcher or Silent()
+    if engine == "ray":
+        return run_on_cluster(runs, address=address, watcher=watcher)
+    return [
+        told(partial(run_prepared, one.ready, options=one.options, watcher=watcher)) for one in sharing_weights(runs)
+    ]
 
 
 def score(run_folder: Path) -> tuple[ArmScore, ...]:
@@ -226,6 +316,45 @@ def _against(data: ReportData, advice: AdviceFile) -> Verdict:
     if verdict.exploratory:
         relation = replace(relation, relation="undecided", reasons=(EXPLORED,))
     return replace(verdict, advice=relation)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """Where runs go."""
+
+    to: str
+    """`parquet`, `csv` or `mlflow`."""
+    out: Path | None = None
+    """Folder to write into; None: `exports`, or the current folder for MLflow."""
+    uri: str | None = None
+    """MLflow's tracking store; None: a file under `out`."""
+    redact: bool = False
+    """Personal data and secrets are masked."""
+
+
+def export(*run_folders: Path, options: ExportOptions) -> tuple[str, ...]:
+    """Write finished runs for other programs; a sentence for each file or run. No model is loaded.
+
+    Raises:
+        RunFolderError: a folder is no run, is damaged or unfinished.
+        UserError: an option makes no sense, or something cannot be written.
+    """
+    from harness.export.write import FORMATS, track, write_files
+
+    if options.to not in FORMATS:
+        raise UserError(f"Runs are exported to {', '.join(FORMATS)}; got {options.to!r}.")
+    if options.uri is not None and options.to != "mlflow":
+        raise UserError(f"--uri names an MLflow store and is for --to mlflow; got --to {options.to}.")
+    runs = [redacted(one) if options.redact else one for one in map(report_data, run_folders)]
+    if options.to != "mlflow":
+        return tuple(f"Wrote {path}" for path in write_files(runs, options.out or Path("exports"), to=options.to))
+    place = options.out or Path()
+    where = options.uri or str(place / "mlflow.db")
+    made = [track(data, folder, uri=options.uri, out=place) for data, folder in zip(runs, run_folders, strict=True)]
+    return tuple(
+        f"{folder}: {'run' if one.new else 'was there already as run'} {one.run_id} in {where}"
+        for folder, one in zip(run_folders, made, strict=True)
+    )
 
 
 @dataclass(frozen=True, slots=True)

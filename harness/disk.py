@@ -1,4 +1,4 @@
-"""Writing files so that a crash, a power cut or a full disk leaves the old one or the new one, never a part."""
+"""The cache folder, and writing files so that a crash, a power cut or a full disk leaves the old or the new one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,14 @@ import contextlib
 import os
 import secrets
 from pathlib import Path
+
+import platformdirs
+
+
+def cache_folder() -> Path:
+    """Where derived data is kept between runs: `BAKEOFF_CACHE`, or the user's cache directory."""
+    named = os.environ.get("BAKEOFF_CACHE")
+    return Path(named) if named else Path(platformdirs.user_cache_dir("bakeoff", appauthor=False))
 
 
 def write_whole(path: Path, data: bytes, *, private: bool = False) -> None:

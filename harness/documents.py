@@ -14,7 +14,7 @@ import struct
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from harness.apart import Apart, Refused
 from harness.jsonl import JsonLine, json_lines, kind_of, text_of
 from harness.scenario import Document, Problem
+from harness.spool import Firsts, kept
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup
@@ -72,26 +73,38 @@ class _Content:
     """Something worth a warning, such as a guessed encoding."""
 
 
-def read_documents(folder: Path, *, corpus: str = "") -> tuple[tuple[Document, ...], tuple[Problem, ...]]:
+def read_documents(folder: Path, *, corpus: str = "") -> tuple[Sequence[Document], tuple[Problem, ...]]:
     """Read the folder's `corpus.jsonl` and `corpus/`, or only `corpus` (relative to `folder`) where it is given.
 
-    Documents come in a fixed order (rows in file order, files by path). Never raises for what is found on disk: a file
-    that cannot be opened is an error, one that is empty or of an unknown kind is left out with a warning.
+    Documents come in a fixed order (rows in file order, files by path); large collections are kept on disk (`spool`).
+    Never raises for what is found on disk: a file that cannot be opened is an error, one that is empty or of an unknown
+    kind is left out with a warning. Raises UserError where a large collection cannot be kept.
     """
-    found: list[Document | Problem] = []
     sources = [corpus] if corpus else [name for name in DEFAULT_SOURCES if os.path.lexists(folder / name)]
+    problems: list[Problem] = []
+    documents = kept(_good(_read(folder, sources), problems), Document)
+    return documents, (*problems, *(_same_ids(documents) if len(sources) > 1 else ()))
+
+
+def _good(found: Iterator[Document | Problem], problems: list[Problem]) -> Iterator[Document]:
+    """The documents; the problems between them go into the list."""
+    for item in found:
+        if isinstance(item, Problem):
+            problems.append(item)
+        else:
+            yield item
+
+
+def _read(folder: Path, sources: Sequence[str]) -> Iterator[Document | Problem]:
     if len(sources) > 1:
-        found.append(Problem("warning", "corpus.jsonl and corpus/ are both here; both are read", "corpus.jsonl"))
+        yield Problem("warning", "corpus.jsonl and corpus/ are both here; both are read", "corpus.jsonl")
     with Apart() as apart:
         for name in sources:
             try:
-                found.extend(_read_source(folder, name, apart=apart))
+                yield from _read_source(folder, name, apart=apart)
             except OSError as error:  # a name that the system refuses, a folder that may not be entered
                 said = f"the corpus cannot be read ({error.strerror or error})"
-                found.append(Problem("error", said, _shown(name)[:200]))
-    documents = [item for item in found if isinstance(item, Document)]
-    problems = [item for item in found if isinstance(item, Problem)]
-    return tuple(documents), (*problems, *_same_ids(documents))
+                yield Problem("error", said, _shown(name)[:200])
 
 
 def decode_text(data: bytes) -> tuple[str, str]:
@@ -121,22 +134,26 @@ def _read_source(folder: Path, name: str, *, apart: Apart) -> Iterator[Document 
         yield Problem("error", f"the corpus is not there: no file or folder {name!r} in {folder}", name)
 
 
-def _same_ids(documents: list[Document]) -> Iterator[Problem]:
+def _same_ids(documents: Sequence[Document]) -> Iterator[Problem]:
     """Find ids that a row and a file share; those of two rows are found with their lines."""
-    first: dict[str, str] = {}
-    for document in documents:
-        source = first.setdefault(document.id, document.source)
-        if source != document.source:
-            message = f"the document id {document.id!r} stands in {source} too; ids must be unique"
-            yield Problem("error", message, document.source)
+    with Firsts() as first:
+        for document in documents:
+            source = first.setdefault(document.id, document.source)
+            if source != document.source:
+                message = f"the document id {document.id!r} stands in {source} too; ids must be unique"
+                yield Problem("error", message, document.source)
 
 
 # Rows
 
 
 def _read_rows(path: Path, name: str) -> Iterator[Document | Problem]:
+    with Firsts() as lines:
+        yield from _rows(path, name, lines=lines)
+
+
+def _rows(path: Path, name: str, *, lines: Firsts) -> Iterator[Document | Problem]:
     extra: dict[str, None] = {}
-    lines: dict[str, int] = {}
     empty = True
     for line in json_lines(path, name=name):
         empty = empty and isinstance(line, Problem) and line.level == "warning"
@@ -169,13 +186,13 @@ def _row_faults(line: JsonLine) -> Iterator[str]:
             yield f"the field {field!r} must be a text, but is {kind_of(line.fields[field])}"
 
 
-def _row_document(line: JsonLine, name: str, *, lines: dict[str, int]) -> Iterator[Document | Problem]:
+def _row_document(line: JsonLine, name: str, *, lines: Firsts) -> Iterator[Document | Problem]:
     row_id, title = line.fields.get("id"), line.fields.get("title")
     document_id = f"{Path(name).stem}-{line.number}" if row_id in (None, "") else text_of(row_id)
-    if document_id in lines:
-        message = f"the id {document_id!r} stands on line {lines[document_id]} already; ids must be unique"
+    first = lines.setdefault(document_id, str(line.number))
+    if first != str(line.number):
+        message = f"the id {document_id!r} stands on line {first} already; ids must be unique"
         yield Problem("error", message, name, line.number)
-    lines.setdefault(document_id, line.number)
     yield Document(
         id=document_id,
         title="" if title is None else _one_line(text_of(title)),

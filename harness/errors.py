@@ -4,14 +4,17 @@ BakeoffError                  anything this product raises on purpose
   UserError                   the user's to mend: shown as a sentence, no traceback, exit code 2
     InputProblems             every problem found in the input files, at once
     MissingModel              a model, embedder or package that is not on this machine
+    RunStopped                a run that cannot go on until the user decides; what is answered is kept
     RunFolderError            a run folder that is missing, damaged, busy or belongs to another rule
   ArmFailed                   an arm that cannot answer at all; recorded in the run, never the end of it
 """
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from harness.scenario import Problem
@@ -41,5 +44,42 @@ class RunFolderError(UserError):
     """The run folder is missing, damaged, busy or was made under another rule."""
 
 
+class RunStopped(UserError):
+    """The run cannot go on until the user decides. Never a failure of one case: it is passed on, not counted."""
+
+
 class ArmFailed(BakeoffError):
     """An arm could not be prepared or could not answer anything."""
+
+
+MEMORY = ("can't start new thread", "failed to map segment", "annot allocate memory", "not enough memory")
+"""What libraries and the loader say where the system gives them no more memory ..."""
+MEMORY_OF_DEVICE = ("can't allocate memory", "CUDA out of memory", "MPS backend out of memory")
+"""... and what torch says."""
+DISK = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
+"""What a library that reports the system's errors as its own says where the disk is full."""
+
+
+def shortage(error: BaseException) -> Literal["memory", "disk", ""]:
+    """What ran out, whatever the error's class; empty: it means something else."""
+    text = str(error)
+    if isinstance(error, MemoryError) or any(words in text for words in MEMORY + MEMORY_OF_DEVICE):
+        return "memory"
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "disk" if full or any(words in text for words in DISK) else ""
+
+
+def stop_where_short(error: BaseException, doing: str) -> None:
+    """Whether an error that costs only an arm means that the whole run is short of something.
+
+    Raises:
+        RunStopped: memory or disk ran out.
+    """
+    what = shortage(error)
+    if what == "disk":
+        raise RunStopped(f"The disk is full ({doing}). Make room; what is done is kept, and the same command goes on.")
+    if what == "memory":
+        raise RunStopped(
+            f"There was not enough memory ({doing}). Close other programs, take a smaller model or bits = 4 under "
+            "[tuning], or leave that arm out; what is done is kept, and the same command goes on."
+        )

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import threading
@@ -80,8 +81,8 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def command_line() -> str:
-    """The command as typed, program name only."""
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    """The command as it can be typed again, program name only."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def python_version() -> str:

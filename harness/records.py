@@ -78,6 +78,8 @@ class LatencySample:
     retrieval_seconds: float
     tokens_in: int
     tokens_out: int
+    first_token_seconds: float | None = None
+    """Seconds to the first token, retrieval included; None where the answer was not streamed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -467,6 +469,23 @@ class StoredScenario:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What a run asked of an endpoint, timed requests included."""
+
+    requests: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    estimated: int = 0
+    """Requests whose tokens the endpoint did not count: estimated from the text's length."""
+    money: float | None = None
+    """At the prices that were named; None where none were."""
+    currency: str = ""
+    price_in: float | None = None
+    """A million prompt tokens."""
+    price_out: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """Where and with what a run was made."""
 
@@ -494,6 +513,10 @@ class Provenance:
     seconds: float = 0.0
     taken_from: str = ""
     """The earlier run of the same kind whose answers and times these are; empty: they were made here."""
+    endpoint: str = ""
+    """Address of the server that answered; empty: the weights were on this machine."""
+    spent: Spent | None = None
+    """What was asked of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -511,3 +534,5 @@ class Cost:
     train_seconds: float
     train_tokens: int
     peak_memory_mb: float
+    first_token_p50: float | None = None
+    """Seconds to the first token; None where answers were not streamed."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 
 class Kind(StrEnum):
@@ -135,6 +136,10 @@ class TuningWish:
     """Passes over the examples, at most; fewer where the loss on dev stops falling."""
     rank: int | None = None
     learning_rate: float | None = None
+    sweep: int | None = None
+    """Pairs of rank and learning rate to try on dev (by Optuna); None: a few learning rates."""
+    bits: Literal[4] | None = None
+    """4: the model's weights are held in four bits, for every arm alike (QLoRA); None: in the usual precision."""
 
 
 NO_WISH = TuningWish()
@@ -172,6 +177,41 @@ NO_JUDGE = JudgeWish()
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointWish:
+    """A server that answers in the place of weights on this machine; the `[endpoint]` table. No key stands here."""
+
+    url: str
+    """Up to and including `/v1`."""
+    model: str
+    """Its name there."""
+    key_variable: str = "OPENAI_API_KEY"
+    """Environment variable that holds the key; empty: the server needs none."""
+    concurrency: int = 8
+    """Requests under way at once."""
+    timeout: float = 60.0
+    """Seconds of one attempt."""
+    retries: int = 4
+    """Further attempts of a request."""
+    window: int = 8192
+    """Longest prompt plus answer, in tokens."""
+    length_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """What the server calls the longest answer."""
+    price_in: float | None = None
+    """Money for a million prompt tokens; None: not known."""
+    price_out: float | None = None
+    """Money for a million tokens of answers."""
+    currency: str = "USD"
+    max_cost: float | None = None
+    """The most money that a run may spend; None: no limit."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Further fields of every request."""
+    leave_out: tuple[str, ...] = ()
+    """Fields that the server does not take: `temperature`, `seed`."""
+    adapters: Mapping[str, str] = field(default_factory=dict)
+    """Tuned arm -> the name under which the server answers with it; it was trained elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
 class Experiments:
     """What is tried beside the main comparison; the `[experiments]` table."""
 
@@ -193,7 +233,7 @@ NO_EXPERIMENTS = Experiments()
 class After:
     """The facts some time later: what `after/` holds."""
 
-    documents: tuple[Document, ...]
+    documents: Sequence[Document]
     """Changed and new documents; one with a known id replaces that document."""
     cases: tuple[Case, ...]
     """Questions with their new answers; a case with the id of an eval case has its old answer there."""
@@ -258,7 +298,8 @@ class Scenario:
     cases: tuple[Case, ...]
     rule: DecisionRule
     train: tuple[Case, ...] = ()
-    documents: tuple[Document, ...] = ()
+    documents: Sequence[Document] = ()
+    """A tuple, or, where they are many, a sequence that reads them from disk (`spool`)."""
     labels: tuple[str, ...] = ()
     """The label set, for `Kind.LABELS`."""
     keys: tuple[str, ...] = ()
@@ -288,9 +329,13 @@ class Scenario:
     criteria: Criteria | None = None
     """None: quality alone decides, as the rule has it."""
     model: str | None = None
+    endpoint: EndpointWish | None = None
+    """Where the model is asked; None: its weights are on this machine."""
     embedder: str | None = None
     reranker: str | None = None
     """A cross-encoder (folder or hub id) to try for reranking; None: the best sentence by the embedder."""
+    vector_store: str | None = None
+    """`qdrant:` and an address: where passages' vectors are kept and searched; None: here, with FAISS."""
     inferred: tuple[Inference, ...] = ()
     warnings: tuple[Problem, ...] = ()
     removed: tuple[RemovedRow, ...] = ()

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -22,7 +23,7 @@ from harness.metrics.answer import answer_is_whole, parse_answer
 from harness.metrics.json_schema import schema_of
 from harness.metrics.registry import metric_named
 from harness.metrics.usable import fault_of
-from harness.models.base import AT_END, Completion, Job, Message, Stop, TextModel
+from harness.models.base import AT_END, Completion, Job, Message, Remote, Stop, TextModel
 from harness.records import Choice, Passage, Recipe, Trial
 from harness.retrieval.chunks import chunk_documents
 from harness.retrieval.embed import Embedder, Vectors
@@ -39,6 +40,9 @@ Notify = Callable[[str, float], None]
 TIE_BREAK = 0.001
 """Weight of chrF beside the metric when settings are chosen: it decides only between equals."""
 
+
+LOOKED_AT = 1_000
+"""Passages drawn, where they are many, to find some that a case cannot be answered from."""
 
 FEWEST_TO_HALVE = 24
 """Cases below which every option is tried on all of them."""
@@ -76,6 +80,8 @@ class Bench:
     """Why it could not be chosen; empty where it was, or where nothing is retrieved from documents."""
     cross_encoder: str | None = None
     """Folder or id of a model that reranks passages; None: the built-in way."""
+    vector_store: str | None = None
+    """Where passages' vectors are kept and searched; None: here."""
     cache: AnswerCache = field(default_factory=lambda: AnswerCache(None))
     tuner: Tuner | None = None
     quick: bool = False
@@ -158,7 +164,7 @@ class Bench:
         return build_index(self._embedder, [case.input for case in self.train])
 
     @cached_property
-    def passages(self) -> tuple[Passage, ...]:
+    def passages(self) -> Sequence[Passage]:
         """What retrieval reads: the documents in chunks, or, without documents, the training examples."""
         if self.scenario.documents:
             return chunk_documents(self.scenario.documents, words=self.retrieval.words)
@@ -166,16 +172,37 @@ class Bench:
 
     @cached_property
     def _retriever(self) -> Retriever:
-        return Retriever(Shelf(self.passages, self._embedder, self.cross_encoder), self.retrieval)
+        shelf = Shelf(self.passages, self._embedder, self.cross_encoder, self.vector_store)
+        return Retriever(shelf, self.retrieval)
 
     def retrieve(self, queries: Sequence[str], *, k: int, fresh: bool = False) -> list[tuple[Passage, ...]]:
         """The k best passages of each query, best first, found the way that was settled."""
         found = self._retriever.search(queries, k=k, fresh=fresh)
         return [tuple(self.passages[i] for i in row) for row in found]
 
+    @property
+    def index_note(self) -> str:
+        """How much an approximate search of many passages finds; empty where the search is exact."""
+        return self._retriever.note
+
     @cached_property
     def _bags(self) -> tuple[Bag, ...]:
         return tuple(Bag.of(passage.text) for passage in self.passages)
+
+    @cached_property
+    def _places(self) -> dict[str, list[int]]:
+        """Document or passage id -> places of its passages, for what the cases name."""
+        cases = (*self.scenario.cases, *self.examples, *(self.scenario.after.cases if self.scenario.after else ()))
+        found: dict[str, list[int]] = {case.context_id: [] for case in cases if case.context_id is not None}
+        for place, passage in enumerate(self.passages):
+            for name in {passage.document_id, passage.id} & found.keys():
+                found[name].append(place)
+        return found
+
+    def _own(self, name: str | None) -> list[int]:
+        if name is None or name in self._places:
+            return self._places.get(name or "", [])
+        return [place for place, passage in enumerate(self.passages) if is_of(passage, name)]
 
     def oracle(self, case: Case, *, k: int | None = None) -> tuple[Passage, ...]:
         """The k passages (a budget's worth) to answer a case from whose document is known; none where it is not.
@@ -184,8 +211,7 @@ class Bench:
         """
         k = self.retrieval.count() if k is None else k
         answers = answers_of(case)
-        own = [i for i, passage in enumerate(self.passages) if is_of(passage, case.context_id)]
-        own.sort(key=lambda i: not holds_any(self._bags[i], answers))
+        own = sorted(self._own(case.context_id), key=lambda i: not holds_any(Bag.of(self.passages[i].text), answers))
         found = tuple(self.passages[i] for i in own[:k])
         if not found or len(found) == k:
             return found
@@ -194,14 +220,20 @@ class Bench:
 
     def wrong(self, case: Case, k: int) -> tuple[Passage, ...]:
         """k passages that a case cannot be answered from, drawn with the seed and the case's id: none of its document,
-        none that holds an accepted answer (fewer, where there are fewer)."""
+        none that holds an accepted answer (fewer, where there are fewer). Of many passages some are looked at.
+        """
         answers = answers_of(case)
+        drawn = random.Random(f"{self.seed} {case.id}")
+        if not isinstance(self.passages, tuple):
+            some = (self.passages[i] for i in drawn.sample(range(len(self.passages)), LOOKED_AT))
+            good = (p for p in some if not is_of(p, case.context_id) and not holds_any(Bag.of(p.text), answers))
+            return tuple(islice(good, k))
         pool = [
             passage
             for passage, bag in zip(self.passages, self._bags, strict=True)
             if not is_of(passage, case.context_id) and not holds_any(bag, answers)
         ]
-        return tuple(random.Random(f"{self.seed} {case.id}").sample(pool, min(k, len(pool))))
+        return tuple(drawn.sample(pool, min(k, len(pool))))
 
     @property
     def _embedder(self) -> Embedder:
@@ -261,7 +293,10 @@ class Bench:
         """Raw answers of the untuned model, for choosing on dev; empty where the model failed."""
         keys = [self.key(prompt) for prompt in prompts]
         known = self.cache.get(keys)
-        if not all(key in known for key in keys):
+        if isinstance(self.model, Remote):  # nothing there depends on its neighbours, and everything costs
+            new = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in known}
+            known |= self._complete(list(new.values()), list(new)) if new else {}
+        elif not all(key in known for key in keys):
             known |= self._complete(prompts, keys)
         return [known[key].text if key in known else "" for key in keys]
 

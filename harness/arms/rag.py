@@ -30,7 +30,7 @@ class RagArm:
             k=int(choice.chosen),
             source="documents" if documents else "examples",
             choices=(*bench.retrieval_choice, choice) if documents else (choice,),
-            notes=tuple(filter(None, [bench.retrieval_note])) if documents else (FROM_EXAMPLES,),
+            notes=tuple(filter(None, [bench.retrieval_note, bench.index_note])) if documents else (FROM_EXAMPLES,),
         )
 
     def requests(self, recipe: Recipe, cases: Sequence[Case], *, bench: Bench, fresh: bool = False) -> list[Request]:

@@ -27,7 +27,8 @@ class RagLoraArm:
         k = min(bench.retrieval.count(), len(bench.passages))
         shaped = training_requests(bench, k)
         dev = [Request(passages=found) for found in bench.retrieve([c.input for c in bench.dev], k=k)]
-        return replace(bench.tune(self.name, shaped, dev=dev), k=k, source="documents")
+        made = bench.tune(self.name, shaped, dev=dev)
+        return replace(made, k=k, source="documents", notes=(*made.notes, *filter(None, [bench.index_note])))
 
     def requests(self, recipe: Recipe, cases: Sequence[Case], *, bench: Bench, fresh: bool = False) -> list[Request]:
         """The k nearest passages of each case."""

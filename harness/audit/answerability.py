@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from harness.audit.sought import Sought
 from harness.audit.text import bare
 from harness.scenario import Case, Document, Problem
 
-WHOLE_WORDS = 8
-"""Answers of up to so many words must stand in a document as they are; longer ones by most of their words."""
-MOST_WORDS = 0.8
 _JUDGED = frozenset({"", "yes", "no", "true", "false"})
 
 
@@ -36,39 +33,29 @@ def answerability(cases: Sequence[Case], documents: Sequence[Document]) -> Answe
     holds at least 80 % of its different words.
     """
     answers = {case.id: [text for text in map(bare, case.accepted) if text not in _JUDGED] for case in cases}
-    texts = [bare(f"{document.title} {document.text}") for document in documents]
-    whole = " \n ".join(["", *texts, ""])
-    wanted = {word for found in answers.values() for text in found for word in text.split()}
-    holders = _holders(texts, wanted)
+    wanted = dict.fromkeys(text for found in answers.values() for text in found)
+    found = standing_in(wanted, documents)
     checked = [case for case in cases if answers[case.id]]
-    missing = [case for case in checked if not any(_holds(text, whole, holders) for text in answers[case.id])]
+    missing = [case for case in checked if not any(text in found for text in answers[case.id])]
     return Answerability(len(checked), tuple(missing))
+
+
+def standing_in(answers: Iterable[str], documents: Iterable[Document]) -> set[str]:
+    """Those of the answers (bare texts) that some document holds."""
+    found: set[str] = set()
+    sought = Sought(answers)
+    for document in documents:
+        for answer in list(sought.standing(bare(f"{document.title} {document.text}"))):
+            found.add(answer)
+            sought.drop(answer)
+    return found
 
 
 def unknown_documents(cases: Sequence[Case], documents: Sequence[Document], *, file: str) -> Iterator[Problem]:
     """Yield a warning for each case whose `context_id` names no document; nothing where there are no documents."""
-    known = {document.id for document in documents}
-    for case in cases if known else ():
+    named = {case.context_id for case in cases if case.context_id is not None}
+    known = {document.id for document in documents if document.id in named} if named else set()
+    for case in cases if documents else ():
         if case.context_id is not None and case.context_id not in known:
             message = f"context_id {case.context_id!r} names no document; give the id of a corpus row or a file's path"
             yield Problem("warning", message, file, case.line)
-
-
-def _holders(texts: Sequence[str], wanted: set[str]) -> dict[str, set[int]]:
-    """Word -> indices of the texts that hold it, for the wanted words."""
-    holders: dict[str, set[int]] = defaultdict(set)
-    for index, text in enumerate(texts):
-        for word in wanted.intersection(text.split()):
-            holders[word].add(index)
-    return holders
-
-
-def _holds(answer: str, whole: str, holders: dict[str, set[int]]) -> bool:
-    words = answer.split()
-    if len(words) <= WHOLE_WORDS:
-        return f" {answer} " in whole
-    hits: dict[int, int] = defaultdict(int)
-    for word in set(words):
-        for index in holders.get(word, ()):
-            hits[index] += 1
-    return max(hits.values(), default=0) >= MOST_WORDS * len(set(words))

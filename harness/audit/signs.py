@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from bisect import bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, islice
+from itertools import islice
 from statistics import median
 
-from harness.audit.answerability import WHOLE_WORDS, answerability
+from harness.audit.answerability import answerability
+from harness.audit.sought import WHOLE_WORDS, Sought
 from harness.audit.text import bare
 from harness.scenario import Case, Document, Kind
 from harness.scenario_file.infer import are_numbers, json_object, word_count
@@ -180,8 +180,9 @@ def _grounded(looked_for: Sequence[Case], documents: Sequence[Document]) -> tupl
     """Give (share held by the document named, share held by it or, where none is named, by any)."""
     if not documents:
         return None, None
-    by_id = {document.id: document for document in documents}
     telling = [found for case in looked_for if (found := _telling(case))]
+    wanted = {case.context_id for case in telling}
+    by_id = {document.id: document for document in documents if document.id in wanted}
     named = [case for case in telling if case.context_id in by_id]
     loose = draw([case for case in telling if case.context_id not in by_id], MOST_ANSWERS, seed=0)
     own = [_held_by(case, by_id[case.context_id or ""]) for case in named]
@@ -204,10 +205,7 @@ def _held_by_any(cases: Sequence[Case], documents: Sequence[Document]) -> list[b
     held = {case.id for case in long} - {case.id for case in answerability(long, documents).missing} if long else set()
     if len(long) == len(cases):
         return [case.id in held for case in cases]
-    texts = [f" {bare(f'{document.title} {document.text}')} " for document in documents]
-    starts = [0, *accumulate(map(len, texts))]
-    whole = "".join(texts)
-    held |= {case.id for case in cases if not _is_long(case) and _fits_question(case, whole, starts=starts)}
+    held |= _fitting([case for case in cases if not _is_long(case)], documents)
     return [case.id in held for case in cases]
 
 
@@ -215,16 +213,30 @@ def _is_long(case: Case) -> bool:
     return len(bare(case.output).split()) > WHOLE_WORDS
 
 
-def _fits_question(case: Case, whole: str, *, starts: Sequence[int]) -> bool:
-    """Whether a document holds the answer and half of the question's words; documents begin in `whole` at `starts`."""
-    asked = {word for word in bare(case.input).split() if len(word) >= _TELLING}
-    for answer in map(bare, case.accepted):
-        for hit in islice(_places(f" {answer} ", whole), _MOST_HITS):
-            place = bisect_right(starts, hit)
-            text = whole[starts[place - 1] : starts[place]]
-            if 2 * sum(f" {word} " in text for word in asked) >= len(asked):
-                return True
-    return False
+def _fitting(cases: Sequence[Case], documents: Sequence[Document]) -> set[str]:
+    """Ids of the cases of whose question a document with the answer has half of the words; of each answer, so many
+    places are looked at."""
+    asked = {case.id: {word for word in bare(case.input).split() if len(word) >= _TELLING} for case in cases}
+    askers: dict[str, list[str]] = defaultdict(list)
+    for case in cases:
+        for answer in dict.fromkeys(map(bare, case.accepted)):
+            askers[answer].append(case.id)
+    sought = Sought(answer for answer in askers if answer)
+    left = dict.fromkeys(askers, _MOST_HITS)
+    held: set[str] = set()
+    for document in documents:
+        text = bare(f"{document.title} {document.text}")
+        for answer in list(sought.standing(text)):
+            hits = sum(1 for _ in islice(_places(f" {answer} ", f" {text} "), left[answer]))
+            held.update(name for name in askers[answer] if hits and _speaks_of(asked[name], text))
+            left[answer] -= hits
+            if left[answer] <= 0 or held.issuperset(askers[answer]):
+                sought.drop(answer)
+    return held
+
+
+def _speaks_of(asked: set[str], text: str) -> bool:
+    return 2 * sum(f" {word} " in f" {text} " for word in asked) >= len(asked)
 
 
 def _places(part: str, whole: str) -> Iterator[int]:

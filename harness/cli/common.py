@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,7 @@ from rich.text import Text
 from harness.errors import InputProblems
 from harness.publish.console import SafeConsole
 from harness.scenario import EXPERIMENTS, Problem
+from harness.scenario_file.endpoint import EndpointSettings
 from harness.scenario_file.read import Overrides
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -73,6 +76,23 @@ def experiment_options(command: F) -> F:
     return command
 
 
+def endpoint_options(command: F) -> F:
+    """Options of a model behind an OpenAI-compatible server."""
+    for option in reversed(
+        [
+            click.option(
+                "--endpoint", metavar="URL", help="Ask a server (up to /v1) instead; --model is its name there."
+            ),
+            click.option("--key-variable", metavar="V", help="Environment variable with its key ('' = it needs none)."),
+            click.option("--concurrency", type=click.IntRange(min=1), help="Requests under way there at once (8)."),
+            click.option("--price", metavar="IN/OUT", help="Its price of a million tokens read/written: 0.15/0.60."),
+            click.option("--max-cost", type=float, metavar="AMOUNT", help="Spend no more than this there."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
 class ExperimentOptions(TypedDict):
     """What `experiment_options` hands to a command."""
 
@@ -94,6 +114,11 @@ class RunningOptions(TypedDict):
     experiments: str | None
     seeds: int | None
     stop_early: bool
+    endpoint: str | None
+    key_variable: str | None
+    concurrency: int | None
+    price: str | None
+    max_cost: float | None
 
 
 class ScenarioOptions(TypedDict):
@@ -118,6 +143,31 @@ def running_overrides(options: RunningOptions) -> Overrides:
         experiments=_ALL if names == ("all",) else names,
         seeds=options["seeds"],
         stop_early=options["stop_early"],
+        endpoint=_endpoint(options),
+    )
+
+
+def _endpoint(options: RunningOptions) -> EndpointSettings:
+    price = options["price"]
+    match = re.fullmatch(r"([0-9.]+)/([0-9.]+)", price.strip()) if price is not None else None
+    try:
+        read, written = (float(part) for part in match.groups()) if match else (None, None)
+    except ValueError:
+        match = None
+    if price is not None and match is None:
+        raise click.BadParameter(
+            f"expected two amounts for a million tokens, as in 0.15/0.60; got {price!r}", param_hint="--price"
+        )
+    most = options["max_cost"]
+    if most is not None and not 0 < most < math.inf:
+        raise click.BadParameter(f"expected an amount above 0; got {most:g}", param_hint="--max-cost")
+    return EndpointSettings(
+        url=options["endpoint"],
+        key_variable=options["key_variable"],
+        concurrency=options["concurrency"],
+        price_in=read,
+        price_out=written,
+        max_cost=most,
     )
 
 

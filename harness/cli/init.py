@@ -35,7 +35,10 @@ def init(
     seed: int,
     force: bool,
 ) -> None:
-    """Make a scenario folder from a table (CSV, TSV, XLSX, Parquet, JSON, JSONL), or write the scenario.toml of a DIR.
+    """Make a scenario folder from a table or a dataset, or write the scenario.toml of a DIR with an eval.jsonl.
+
+    A table: CSV, TSV, XLSX, Parquet, Arrow, JSON or JSONL. A Hugging Face dataset: a folder that save_to_disk wrote,
+    or hf://OWNER/NAME, which is fetched.
 
     One table is split into train and eval; scenario.toml holds every setting that was inferred, to be edited.
     """
@@ -49,9 +52,8 @@ def init(
         context_id=context_column,
         group=group_column,
     )
-    target = into or source.with_suffix("")
     try:
-        made = api.init_folder(source, into=target, columns=columns, eval_size=eval_size, seed=seed, force=force)
+        made = api.init_source(source, into=into, columns=columns, eval_size=eval_size, seed=seed, force=force)
     except InputProblems as problems:
         refuse(problems)
         return

@@ -20,6 +20,7 @@ COMMANDS = {
     "score": "harness.cli.score:score",
     "compare": "harness.cli.compare:compare",
     "report": "harness.cli.report:report",
+    "export": "harness.cli.export:export",
     "history": "harness.cli.history:history",
     "doctor": "harness.cli.doctor:doctor",
 }
@@ -68,18 +69,9 @@ def cli(context: click.Context) -> None:
         click.echo(FIRST_STEPS)
 
 
-SHORTAGES = ("can't start new thread", "failed to map segment", "annot allocate memory", "not enough memory")
-"""What libraries and the loader say where the system gives them no more memory."""
-
-
-def is_shortage(error: BaseException) -> bool:
-    """Whether an error means that memory ran out, whatever its class."""
-    return isinstance(error, MemoryError) or any(words in str(error) for words in SHORTAGES)
-
-
 def main() -> None:
     """Entry point: errors that the user can mend become sentences and exit code 2."""
-    from harness.errors import UserError
+    from harness.errors import UserError, shortage
     from harness.publish.text import visible
 
     try:
@@ -95,7 +87,7 @@ def main() -> None:
         click.echo(f"bakeoff: {visible(str(error))}", err=True)
         sys.exit(2)
     except (MemoryError, ImportError, RuntimeError) as error:
-        if not is_shortage(error):
+        if shortage(error) != "memory":
             raise
         click.echo(
             "bakeoff: not enough memory. Close other programs or take fewer cases; what was done is kept.", err=True

@@ -11,6 +11,7 @@ from harness.cli.common import (
     INPUT,
     RunningOptions,
     console,
+    endpoint_options,
     experiment_options,
     refuse,
     running_overrides,
@@ -24,6 +25,7 @@ from harness.errors import InputProblems
 @click.option("--quick", is_flag=True, help="Plan a quick run.")
 @scenario_options
 @experiment_options
+@endpoint_options
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 def plan(folder: Path, quick: bool, as_json: bool, **scenario: Unpack[RunningOptions]) -> None:
     """Show what a run on DIR would do, what it could show and what it would take. No language model is loaded."""

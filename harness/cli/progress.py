@@ -27,6 +27,7 @@ TITLES = {
     "verdict": "Drawing the verdict",
     "prepare": "Preparing",
     "answer": "Answering",
+    "cluster": "Preparing and answering",
 }
 
 

@@ -45,7 +45,8 @@ def show_plan(out: Console, plan: Plan) -> None:
     table.add_column("What it does")
     table.add_column("About", justify="right", no_wrap=True)
     for arm in plan.arms:
-        table.add_row(Text(arm_name(arm.arm)), Text(arm.what), numbers.seconds(arm.minutes * 60))
+        about = _requests(plan.endpoint.arms[arm.arm]) if plan.endpoint else numbers.seconds(arm.minutes * 60)
+        table.add_row(Text(arm_name(arm.arm)), Text(arm.what), about)
     for left in plan.left_out:
         table.add_row(Text(arm_name(left.arm), style="dim"), Text(f"left out: {left.reason}", style="dim"), "")
     for one in plan.experiments:
@@ -53,7 +54,10 @@ def show_plan(out: Console, plan: Plan) -> None:
         if one.cannot:
             table.add_row(name, Text(f"cannot be run: {one.cannot}", style="dim"), "")
         else:
-            table.add_row(name, Text(f"experiment: {one.what}"), numbers.seconds(one.minutes * 60))
+            about = (
+                _requests(plan.endpoint.experiments[one.name]) if plan.endpoint else numbers.seconds(one.minutes * 60)
+            )
+            table.add_row(name, Text(f"experiment: {one.what}"), about)
     out.print(table)
     for line in plan_sentences(plan):
         out.print(Text(line))
@@ -62,17 +66,40 @@ def show_plan(out: Console, plan: Plan) -> None:
 
 def plan_sentences(plan: Plan) -> list[str]:
     """The plan's numbers in words."""
+    from harness.experiment.resources import fit_sentence
+
     removed = f" ({plan.removed} left out: they stand in the eval set too)" if plan.removed else ""
     lines = [
         f"{numbers.counted(plan.cases, 'eval case')}, {numbers.counted(plan.train, 'training example')}{removed}, "
         f"{plan.dev} more held out for choosing settings, {numbers.counted(plan.documents, 'document')}.",
         _power(plan),
-        f"About {numbers.seconds(plan.minutes * 60)}, {numbers.megabytes(plan.memory_mb)} of memory and "
-        f"{numbers.megabytes(plan.disk_mb)} of disk on this machine, with {plan.model}"
-        + (f" and {plan.embedder}." if plan.embedder else "."),
+        *_takes(plan),
+        *(fit_sentence(fit) for fit in plan.fits),
         _rule(plan),
     ]
     return lines
+
+
+def _takes(plan: Plan) -> list[str]:
+    """Time and this machine's memory; of a server requests, tokens and money."""
+    from harness.experiment.requests import asking_sentences
+
+    embedder = f" and {plan.embedder}" if plan.embedder else ""
+    if plan.endpoint is None:
+        return [
+            f"About {numbers.seconds(plan.minutes * 60)}, {numbers.megabytes(plan.memory_mb)} of memory and "
+            f"{numbers.megabytes(plan.disk_mb)} of disk on this machine, with {plan.model}{embedder}."
+        ]
+    return [
+        *asking_sentences(plan.endpoint),
+        f"How long that takes is the server's to say: about {numbers.seconds(plan.minutes * 60)} as far as is known "
+        f"here. {plan.model} answers there"
+        + (f"; {plan.embedder} searches on this machine." if plan.embedder else "."),
+    ]
+
+
+def _requests(count: int) -> str:
+    return numbers.counted(count, "request") if count else "none"
 
 
 def _power(plan: Plan) -> str:

@@ -14,11 +14,12 @@ from pathlib import Path
 import msgspec
 
 from harness import provenance
+from harness.disk import write_whole
 from harness.models.base import ModelDescription
 from harness.models.bundled import cache_folder, file_digest
 from harness.records import Recipe
 from harness.tuning.examples import TrainingText
-from harness.tuning.lora import TuningSettings
+from harness.tuning.lora import WEIGHTS_FILE, TuningSettings
 
 MOST = 30
 """Adapters kept, the latest ones."""
@@ -27,7 +28,10 @@ TRAINS = ("tuning", "generation", "engines", "models")
 """Packages whose code decides what an adapter becomes."""
 
 DIGESTS = "digests.json"
-"""File -> SHA-256 of everything else in a kept adapter's folder."""
+"""File -> SHA-256 of everything else in an adapter's folder."""
+
+SERVED_FILE = "served.json"
+"""In the place of weights, where a server answers with what was trained elsewhere: the model's name there."""
 
 TAKEN = "The adapter was trained in an earlier run on the same examples with the same settings; its times are shown."
 
@@ -49,12 +53,12 @@ def known_adapter(key: str, *, out: Path) -> Recipe | None:
     """Put a kept adapter into `out` and give its recipe; None where there is none, or it is damaged."""
     kept = _folder() / key
     with contextlib.suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
-        if not _is_whole(kept):
+        if not _files_are_whole(kept):
             shutil.rmtree(kept, ignore_errors=True)
             return None
         recipe = msgspec.json.decode((kept / "recipe.json").read_bytes(), type=Recipe)
         shutil.copytree(kept, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("recipe.json", DIGESTS))
-        if file_digest(out / "adapter_model.safetensors") != recipe.adapter_digest:
+        if file_digest(out / WEIGHTS_FILE) != recipe.adapter_digest:
             return None
         with contextlib.suppress(OSError):
             kept.touch()
@@ -76,7 +80,28 @@ def keep_adapter(key: str, recipe: Recipe, *, out: Path) -> None:
         _prune()
 
 
-def _is_whole(kept: Path) -> bool:
+def seal(folder: Path) -> None:
+    """Write down, beside an adapter, what its files are."""
+    write_whole(folder / DIGESTS, msgspec.json.encode(_digests(folder)))
+
+
+def is_whole(root: Path, recipe: Recipe) -> bool:
+    """Whether the adapter that a recipe names is there, file by file, as it was trained (or the recipe names none).
+
+    Folders of earlier versions, and of tuners from elsewhere, say of the weights alone what they are.
+    """
+    if recipe.adapter is None:
+        return True
+    folder = root / recipe.adapter
+    if (folder / SERVED_FILE).exists():
+        return file_digest(folder / SERVED_FILE) == recipe.adapter_digest
+    with contextlib.suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
+        if file_digest(folder / WEIGHTS_FILE) == recipe.adapter_digest:
+            return not (folder / DIGESTS).exists() or _files_are_whole(folder)
+    return False
+
+
+def _files_are_whole(kept: Path) -> bool:
     """Whether every file is, to the last bit, what was kept."""
     return _digests(kept) == msgspec.json.decode((kept / DIGESTS).read_bytes(), type=dict[str, str])
 

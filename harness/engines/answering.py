@@ -11,7 +11,7 @@ from harness.arms.base import Arm, Request
 from harness.arms.bench import Bench
 from harness.errors import ArmFailed
 from harness.generation.isolation import attempt, completed, said
-from harness.models.base import Completion, Job
+from harness.models.base import Completion, Job, Remote
 from harness.records import Passage, Prediction, Recipe
 from harness.scenario import Case
 
@@ -24,26 +24,41 @@ class Batch:
     passages: tuple[Passage, ...] = ()
 
 
+Share = tuple[int, int]
+"""Part i of n of the batches that are to be answered."""
+
+WHOLE: Share = (0, 1)
+
+
 def answer_cases(
-    arm: Arm, recipe: Recipe, cases: Sequence[Case], *, bench: Bench, done: frozenset[str], alone: bool = False
+    arm: Arm,
+    recipe: Recipe,
+    cases: Sequence[Case],
+    *,
+    bench: Bench,
+    done: frozenset[str],
+    alone: bool = False,
+    share: Share = WHOLE,
 ) -> Iterator[Batch]:
     """Answer what is not done yet; what fails before the model is asked comes last.
 
     The batches follow from all cases, done or not, so a continued run computes them as an undisturbed one would; with
-    `alone` only what is not done is computed.
+    `alone` only what is not done is computed. Several processes may each answer a `share` of them; what needs no model
+    and what fails before it is asked belong to the first.
     """
+    first = share[0] == 0
     made = _requests(arm, recipe, cases, bench=bench)
     pairs = [(c, r) for c, r in zip(cases, made, strict=True) if not isinstance(r, Exception)]
     lost = {c.id: said(r) for c, r in zip(cases, made, strict=True) if isinstance(r, Exception)}
     fixed = [(c, r.fixed) for c, r in pairs if r.fixed is not None and c.id not in done]
-    if fixed:
+    if fixed and first:
         yield Batch(tuple(Prediction(c.id, arm.name, text, 0, 0, 0.0, finish="fixed") for c, text in fixed))
     asked = [(c, r) for c, r in pairs if r.fixed is None]
     if asked:
-        asking = _Asking(arm.name, recipe.adapter_digest, bench, done, alone)
+        asking = _Asking(arm.name, recipe.adapter_digest, bench, done, alone, share)
         yield from asking.batches(asked, lost)
     open_ = tuple(_error(case.id, arm.name, lost[case.id]) for case in cases if case.id in lost and case.id not in done)
-    if open_:
+    if open_ and first:
         yield Batch(open_)
 
 
@@ -80,6 +95,7 @@ class _Asking:
     bench: Bench
     done: frozenset[str]
     alone: bool
+    share: Share
 
     def batches(self, asked: Sequence[tuple[Case, Request]], lost: dict[str, str]) -> Iterator[Batch]:
         """Answer batch by batch; cases that cannot be asked are added to `lost`, with why."""
@@ -88,10 +104,10 @@ class _Asking:
         job, questions = self._started([one for _, one in made if isinstance(one, _Question)], lost)
         if job is None:
             return
-        for batch in job.batches:
-            open_ = tuple(i for i in batch if questions[i].case.id not in self.done)
-            if open_:
-                yield self._answered(job, open_ if self.alone else batch, open_=open_, questions=questions)
+        open_of = {batch: tuple(i for i in batch if questions[i].case.id not in self.done) for batch in job.batches}
+        part, of = self.share
+        for batch, open_ in [(batch, open_) for batch, open_ in open_of.items() if open_][part::of]:
+            yield self._answered(job, open_ if self.alone else batch, open_=open_, questions=questions)
 
     def _question(self, case: Case, request: Request) -> _Question | str:
         """The question, or why it cannot be asked."""
@@ -125,10 +141,13 @@ class _Asking:
         keys = {i: questions[i].key for i in batch}
         found: dict[int, Completion | Exception] = {}
         known = self.bench.cache.get([keys[i] for i in open_])
-        if all(keys[i] in known for i in open_):
+        if isinstance(self.bench.model, Remote):  # nothing there depends on its neighbours, and everything costs
+            batch = tuple(i for i in open_ if keys[i] not in known)
+        if not batch or all(keys[i] in known for i in open_):
             found.update({i: known[keys[i]] for i in open_})
         else:
-            found = completed(job, batch, seconds=self.bench.scenario.request_seconds)
+            found = {i: known[keys[i]] for i in open_ if keys[i] in known and i not in batch}
+            found |= completed(job, batch, seconds=self.bench.scenario.request_seconds)
             self.bench.cache.put({keys[i]: c for i, c in found.items() if not isinstance(c, Exception)})
         found |= self._repaired({i: found[i] for i in open_}, questions)
         seconds = (time.perf_counter() - start) / len(open_)

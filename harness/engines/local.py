@@ -12,15 +12,20 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.arms.bench import Notify, Tuner
-from harness.engines.adapters import adapter_key, keep_adapter, known_adapter
+from harness.engines.adapters import adapter_key, keep_adapter, known_adapter, seal
 from harness.generation.decode import LocalTextModel
 from harness.models.base import ModelIdentity, TextModel
-from harness.models.local import LoadedModel, identify, load_model
+from harness.models.device import device_memory
+from harness.models.local import LoadedModel, identify, in_four_bits, load_model, weights_files
+from harness.models.shape import Shape, shape_from, shape_of
 from harness.records import Choice, Recipe, Trial
 from harness.scenario import NO_WISH, TuningWish
+from harness.tuning.checkpoint import Checkpoints
 from harness.tuning.examples import TrainingText, row_set
 from harness.tuning.full import FULL_TUNING, RATES, is_full, swapped, tune_all_weights
-from harness.tuning.lora import TuningResult, TuningSettings, encode_rows, merged, tune
+from harness.tuning.lora import MICRO_TOKENS, TuningResult, TuningSettings, encode_rows, merged, tune
+from harness.tuning.memory import recompute_needed
+from harness.tuning.sweep import Swept, sweep
 
 BUDGET_CPU, BUDGET_CPU_QUICK, BUDGET_GPU = 600_000, 120_000, 50_000_000
 """Most tokens that one arm's tuning may put through the model (a shared prefix counts once a step)."""
@@ -51,6 +56,12 @@ class LocalEngine:
     """The engine over weights in this process. Not slotted: the model is loaded when first wanted."""
 
     name: str | None = None
+    bits: int | None = None
+    """4: the weights are held in four bits; None: in the device's usual precision."""
+
+    def __reduce__(self) -> tuple[type[LocalEngine], tuple[str | None, int | None]]:
+        """Travels to another process as its name: the weights are loaded there."""
+        return LocalEngine, (self.name, self.bits)
 
     @cached_property
     def identity(self) -> ModelIdentity:
@@ -58,9 +69,14 @@ class LocalEngine:
         return identify(self.name)
 
     @cached_property
+    def shape(self) -> Shape | None:
+        """How large the network is, known without loading it; None where its files do not say."""
+        return shape_of(weights_files(self.name))
+
+    @cached_property
     def loaded(self) -> LoadedModel:
         """The weights."""
-        return load_model(self.name)
+        return load_model(self.name, bits=self.bits)
 
     @cached_property
     def model(self) -> TextModel:
@@ -76,6 +92,11 @@ class LocalEngine:
         if adapter is None:
             return contextlib.nullcontext()
         return (swapped if is_full(adapter) else merged)(self.loaded, adapter)
+
+
+def held_in(engine: Engine, bits: int | None) -> Engine:
+    """The engine with its weights in so many bits, where they are in this process."""
+    return replace(engine, bits=bits) if bits and isinstance(engine, LocalEngine) else engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +119,36 @@ class LocalTuner:
         they are as large as the model.
         """
         kept, settings, notes = self._planned(examples, full=arm == FULL_TUNING)
+        settings = replace(settings, recompute=self._recompute(settings))
         use_cache = self.use_cache and not settings.full
         out = self.folder / "adapters" / arm
         key = adapter_key(self.loaded.description, kept, dev=dev, settings=settings)
         known = known_adapter(key, out=out) if use_cache else None
         if known is not None:
+            Checkpoints(out).delete()
+            seal(out)
             return replace(known, arm=arm, adapter=f"adapters/{arm}", notes=(*notes, *known.notes))
-        made = self._trained(arm, kept, dev=dev, settings=settings, notify=notify)
+        made = self._trained(arm, kept, dev=dev, settings=settings, notify=notify, key=key)
         if use_cache:
             keep_adapter(key, made, out=out)
+        seal(out)
         return replace(made, notes=(*notes, *made.notes))
+
+    def _recompute(self, settings: TuningSettings) -> bool:
+        """Whether the activations would not fit the device. By all of its memory, so that a later run decides alike."""
+        network, here = self.loaded.network, self.loaded.machine
+        try:
+            shape = shape_from(network.config.to_dict(), parameters=network.num_parameters())
+        except (KeyError, TypeError, ValueError):  # a network of another make: it is tuned the usual way
+            return False
+        return recompute_needed(
+            shape,
+            number=4 if here.dtype == "float32" else 2,
+            bits=4 if in_four_bits(network) else None,
+            rank=settings.rank,
+            tokens=MICRO_TOKENS,
+            there=device_memory(here.device),
+        )
 
     def _trained(
         self,
@@ -117,10 +158,15 @@ class LocalTuner:
         dev: Sequence[TrainingText],
         settings: TuningSettings,
         notify: Notify,
+        key: str,
     ) -> Recipe:
         out = self.folder / "adapters" / arm
         train = tune_all_weights if settings.full else tune
-        result = train(self.loaded, kept, dev=dev, settings=settings, out=out, progress=notify)
+        swept = None
+        if settings.sweep and dev:
+            swept = sweep(self.loaded, kept, dev=dev, settings=settings, progress=notify)
+            settings = swept.settings
+        result = train(self.loaded, kept, dev=dev, settings=settings, out=out, progress=notify, key=key)
         rates = tuple(Trial(f"{rate:g}", -loss) for rate, loss in result.trials)
         losses = tuple(Trial(f"{n}", -loss) for n, loss in enumerate(result.dev_losses) if n)
         return Recipe(
@@ -131,10 +177,14 @@ class LocalTuner:
             train_tokens=result.tokens,
             train_examples=len(kept),
             choices=(
-                Choice("learning rate", f"{result.learning_rate:g}", "minus dev loss", len(dev) if rates else 0, rates),
+                _swept_choice(swept, len(dev))
+                if swept
+                else Choice(
+                    "learning rate", f"{result.learning_rate:g}", "minus dev loss", len(dev) if rates else 0, rates
+                ),
                 Choice("epochs", str(result.epochs), "minus dev loss", len(dev), losses),
             ),
-            notes=tuple(_odd(result)),
+            notes=(*_odd(result), *_swept_note(swept)),
         )
 
     def _planned(
@@ -160,7 +210,10 @@ class LocalTuner:
             return TuningSettings(learning_rates=RATES, seed=self.seed, full=True), told
         rank = wish.rank or usual.rank
         rates = (wish.learning_rate,) if wish.learning_rate else usual.learning_rates
-        return TuningSettings(rank=rank, alpha=2 * rank, learning_rates=rates, seed=self.seed), []
+        if wish.sweep:
+            rates = rates[:1]
+        sweep = wish.sweep or 0
+        return TuningSettings(rank=rank, alpha=2 * rank, learning_rates=rates, seed=self.seed, sweep=sweep), []
 
     def _within_budget(
         self, examples: Sequence[TrainingText], settings: TuningSettings, *, per_row: float
@@ -187,7 +240,21 @@ class LocalTuner:
         return examples, replace(settings, learning_rates=rates, epochs=affordable), notes
 
 
+def _swept_choice(swept: Swept, count: int) -> Choice:
+    tried = tuple(Trial(name, -loss) for name, loss in swept.tried)
+    return Choice("rank and learning rate", swept.tried[0][0], "minus dev loss", count, tried)
+
+
+def _swept_note(swept: Swept | None) -> list[str]:
+    if swept is None:
+        return []
+    return [
+        f"{len(swept.tried)} pairs of rank and learning rate were tried on dev for {swept.settings.trial_steps} steps "
+        f"each; {swept.ended_early} fell behind and were ended early."
+    ]
+
+
 def _odd(result: TuningResult) -> list[str]:
     if result.epochs == 0:
-        return ["No pass lowered the loss on dev: the arm answers as the untuned model does."]
-    return []
+        return ["No pass lowered the loss on dev: the arm answers as the untuned model does.", *result.notes]
+    return list(result.notes)

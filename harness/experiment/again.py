@@ -16,11 +16,12 @@ import msgspec
 
 from harness import provenance
 from harness.disk import write_whole
+from harness.engines.adapters import is_whole
 from harness.errors import RunFolderError
 from harness.experiment.experiments import wanted
 from harness.experiment.finish import unanswered
 from harness.experiment.prepared import Prepared
-from harness.models.bundled import cache_folder, file_digest
+from harness.models.bundled import cache_folder
 from harness.records import Provenance
 from harness.store import RunFolder
 
@@ -97,11 +98,7 @@ def _usable(other: RunFolder, *, key: str) -> bool:
     unprepared = {left.arm for left in other.left_out()} & set(other.scenario().arms)
     if unprepared or any(p.error for arm in other.predictions().values() for p in arm.values()):
         return False
-    return all(
-        file_digest(other.path / recipe.adapter / "adapter_model.safetensors") == recipe.adapter_digest
-        for recipe in other.recipes()
-        if recipe.adapter
-    )
+    return all(is_whole(other.path, recipe) for recipe in other.recipes())
 
 
 def _made_here(made: Provenance) -> bool:

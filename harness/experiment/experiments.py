@@ -30,6 +30,17 @@ def wanted(scenario: Scenario, arms: Sequence[str], *, quick: bool) -> tuple[str
     return (*((SeedsProbe.name,) if seeds else ()), *scenario.experiments.run)
 
 
+NEED_WEIGHTS = ("documents_in_weights", "full_tuning", "seeds")
+"""Experiments that train the model whatever the arms."""
+
+
+def cannot_run(name: str, scenario: Scenario, arms: tuple[str, ...]) -> str | None:
+    """Why an experiment cannot be run on this scenario with these arms; None where it can."""
+    if scenario.endpoint is not None and name in NEED_WEIGHTS:
+        return "it trains the model, and the model answers behind an endpoint: its weights are not here"
+    return probe(name).missing(scenario, arms)
+
+
 def inputs_of(name: str, scenario: Scenario) -> str:
     """Digest of what an experiment reads that is no part of the main run's key."""
     asked = scenario.experiments
@@ -97,7 +108,7 @@ def _run_one(name: str, ground: Ground, *, later: bool) -> None:
     folder.write(f"{place}/begun.json", inputs)
     # What broke and is tried again was asked for when it was first begun.
     later = _done(folder, name).added_later if _is_done(folder, name) else later and name != SeedsProbe.name
-    cannot = one.missing(ground.scenario, tuple(ground.recipes)) or ""
+    cannot = cannot_run(name, ground.scenario, tuple(ground.recipes)) or ""
     done = Done(cannot) if cannot else answer_probe(one, ground)
     folder.write(f"{place}/done.json", replace(done, added_later=later, inputs=inputs))
     if done.broken:

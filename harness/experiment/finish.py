@@ -127,6 +127,7 @@ def _cost(
 ) -> Cost:
     answered = [p for p in predictions if p.error is None]
     seconds = [s.seconds for s in latency]
+    first = [s.first_token_seconds for s in latency if s.first_token_seconds is not None]
     return Cost(
         arm=arm,
         tokens_in=statistics.fmean(p.tokens_in for p in answered) if answered else 0.0,
@@ -138,6 +139,7 @@ def _cost(
         train_tokens=recipe.train_tokens,
         # The control needs no model; what the process holds is not its doing.
         peak_memory_mb=0.0 if arm == CONTROL else max((u.peak_memory_mb for u in usage), default=0.0),
+        first_token_p50=statistics.median(first) if first else None,
     )
 
 

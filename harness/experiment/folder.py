@@ -15,6 +15,7 @@ from harness.experiment.probes.base import tuned_among
 from harness.experiment.probes.seeds import seeds_wanted
 from harness.generation.cache import CODE_VERSION
 from harness.scenario import Scenario, TuningWish
+from harness.spool import digest_of
 from harness.store import RunFolder, RunKey, StoredRule
 
 
@@ -24,7 +25,7 @@ def run_key(ready: Prepared, options: RunOptions) -> RunKey:
     parts = {
         "eval cases": _digest(scenario.cases),
         "training examples": _digest(scenario.train),
-        "documents": _digest(scenario.documents),
+        "documents": digest_of(scenario.documents),
         "instruction": scenario.instruction,
         "kind": scenario.kind.value,
         "labels": _digest(scenario.labels),
@@ -37,16 +38,11 @@ def run_key(ready: Prepared, options: RunOptions) -> RunKey:
         "model": ready.engine.identity.digest,
         "embedder": ready.embedder.digest if ready.embedder else "",
     }
-    if scenario.held_to_labels:
-        parts["held to labels"] = "yes"
+    parts |= {name: value for name, value in _wishes(scenario).items() if value}
     if scenario.tuning != TuningWish():
         parts["tuning"] = _digest(scenario.tuning)
     if scenario.held_to_schema:
         parts["held to schema"] = scenario.schema or "inferred"
-    if scenario.repair:
-        parts["repair"] = "yes"
-    if scenario.reranker:
-        parts["reranker"] = scenario.reranker
     if scenario.repair or scenario.held_to_schema:
         parts["keys"] = _digest(scenario.keys)
     seeds = seeds_wanted(scenario, quick=options.quick)
@@ -57,6 +53,16 @@ def run_key(ready: Prepared, options: RunOptions) -> RunKey:
     if scenario.advice:
         parts["advice"] = scenario.advice.digest
     return RunKey(_digest(parts), parts, scenario.name, provenance.now(), str(scenario.folder.resolve()))
+
+
+def _wishes(scenario: Scenario) -> dict[str, str | None]:
+    """What is part of the key only where it is wished for, so that keys of runs without it stay what they were."""
+    return {
+        "held to labels": "yes" if scenario.held_to_labels else None,
+        "repair": "yes" if scenario.repair else None,
+        "reranker": scenario.reranker,
+        "vector store": scenario.vector_store,
+    }
 
 
 def _digest(record: object) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 from harness.arms.base import Arm
 from harness.arms.bench import Bench
 from harness.generation.isolation import attempt, only_answer
-from harness.models.base import Message
+from harness.models.base import Message, Remote, Streamed
 from harness.records import LatencySample, Recipe
 from harness.scenario import Case
 
@@ -23,7 +25,10 @@ def timed_request(arm: Arm, recipe: Recipe, case: Case, *, bench: Bench) -> Late
         return LatencySample(case.id, arm.name, time.perf_counter() - start, 0.0, 0, 0)
     prompt, request = bench.fitted(case, request)
     limit = bench.scenario.request_seconds
-    done = only_answer(bench.start([prompt]), seconds=limit)
+    job = bench.start([prompt])
+    asked = time.perf_counter()
+    done = only_answer(job, seconds=limit)
+    first = job.first_seconds.get(0) if isinstance(job, Streamed) else None
     again = bench.repair_prompt(case, request, done.text)
     if again:
         second = only_answer(bench.start([again]), seconds=limit)
@@ -37,6 +42,7 @@ def timed_request(arm: Arm, recipe: Recipe, case: Case, *, bench: Bench) -> Late
         retrieval_seconds=retrieved - start,
         tokens_in=done.tokens_in,
         tokens_out=done.tokens_out,
+        first_token_seconds=None if first is None else asked - start + first,
     )
 
 
@@ -51,11 +57,22 @@ def timed_arm(
     arm: Arm, recipe: Recipe, cases: Sequence[Case], *, bench: Bench
 ) -> tuple[list[LatencySample], list[Exception]]:
     """All cases of one arm, after an uncounted short prompt to warm up: (samples, failures)."""
-    for case in cases[:1]:
-        attempt(partial(_warm_up, arm, recipe, case, bench=bench))
-    tried = [attempt(partial(timed_request, arm, recipe, case, bench=bench)) for case in cases]
+    with _timed(bench) as ready:
+        for case in cases[:1]:
+            attempt(partial(_warm_up, arm, recipe, case, bench=ready))
+        tried = [attempt(partial(timed_request, arm, recipe, case, bench=ready)) for case in cases]
     samples = [found for found in tried if isinstance(found, LatencySample)]
     return samples, [found for found in tried if isinstance(found, Exception)]
+
+
+@contextmanager
+def _timed(bench: Bench) -> Iterator[Bench]:
+    """The bench with its model ready to be timed, where that is elsewhere."""
+    if not isinstance(bench.model, Remote):
+        yield bench
+        return
+    with bench.model.timed() as model:
+        yield replace(bench, model=model)
 
 
 def _warm_up(arm: Arm, recipe: Recipe, case: Case, *, bench: Bench) -> None:

@@ -17,8 +17,9 @@ import msgspec
 from harness.disk import write_whole
 from harness.engines.local import BUDGET_CPU, BUDGET_CPU_QUICK
 from harness.experiment.probes.base import TUNED
-from harness.experiment.resources import needs
-from harness.experiment.setup import Lineup
+from harness.experiment.requests import USUAL_SECONDS, EndpointPlan, Sizes, arm_asking, endpoint_plan
+from harness.experiment.resources import Fit, needs
+from harness.experiment.setup import FRAMING_CASES, Lineup
 from harness.experiment.split import dev_size
 from harness.metrics.registry import metric_named
 from harness.models.bundled import cache_folder
@@ -61,6 +62,8 @@ class ExperimentPlan:
     minutes: float
     what: str
     cannot: str = ""
+    answers: float = 0.0
+    """Sets of an arm's answers to all cases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,10 @@ class Plan:
     """Size of the run folder, MiB."""
     cache_mb: float = 0.0
     """What is kept beside it for later runs, MiB."""
+    fits: tuple[Fit, ...] = ()
+    """Whether the model fits the device, for each kind of work; empty where its files do not say how large it is."""
+    endpoint: EndpointPlan | None = None
+    """What is asked of a server; None where the weights are on this machine."""
 
 
 def make_plan(
@@ -127,6 +134,10 @@ def make_plan(
     taken = needs(
         scenario, places.arms, [e.name for e in experiments if not e.cannot], quick=quick, weights_mb=weights_mb
     )
+    asking = _asking(scenario, places.arms, experiments, quick=quick)
+    minutes = sum(a.minutes for a in arms) + sum(e.minutes for e in experiments) + 0.5
+    if asking is not None and scenario.endpoint is not None:
+        minutes = asking.requests * USUAL_SECONDS * factor / scenario.endpoint.concurrency / 60
     detectable, assumption, needed = _power(scenario, pairs=len(places.arms) * (len(places.arms) - 1) // 2)
     return Plan(
         name=scenario.name,
@@ -146,7 +157,8 @@ def make_plan(
         pairs=len(places.arms) * (len(places.arms) - 1) // 2,
         groups=_groups(scenario),
         cases_for_gap=needed,
-        minutes=sum(a.minutes for a in arms) + sum(e.minutes for e in experiments) + 0.5,
+        minutes=minutes,
+        endpoint=asking,
         memory_mb=taken.memory_mb,
         disk_mb=taken.disk_mb,
         cache_mb=taken.cache_mb,
@@ -163,7 +175,7 @@ def _experiment_plans(
     scenario: Scenario, names: tuple[str, ...], *, quick: bool, arms: Sequence[ArmPlan]
 ) -> Iterator[ExperimentPlan]:
     """In units of the arms' own times: a training takes what a tuned arm takes, its answers included."""
-    from harness.experiment.experiments import wanted
+    from harness.experiment.experiments import cannot_run, wanted
     from harness.experiment.probes.registry import probe
 
     tuned = [a.minutes for a in arms if a.arm in TUNED]
@@ -172,10 +184,30 @@ def _experiment_plans(
     answering = statistics.fmean(others) if others else 0.5
     for name in wanted(scenario, names, quick=quick):
         one = probe(name)
-        why = one.missing(scenario, names)
+        why = cannot_run(name, scenario, names)
         effort = one.effort(scenario, names, quick=quick)
         taken = 0.0 if why else effort.trainings * training + effort.answers * answering
-        yield ExperimentPlan(name, round(taken, 2), effort.what, why or "")
+        yield ExperimentPlan(name, round(taken, 2), effort.what, why or "", answers=0.0 if why else effort.answers)
+
+
+def _asking(
+    scenario: Scenario, names: Sequence[str], experiments: Sequence[ExperimentPlan], *, quick: bool
+) -> EndpointPlan | None:
+    """What is asked of the endpoint; None where the weights are on this machine."""
+    wish = scenario.endpoint
+    if wish is None:
+        return None
+    shape, dev, cases = _shape(scenario), dev_size(len(scenario.train), quick=quick), len(scenario.cases)
+    sizes = Sizes(shape.instruction, shape.input, shape.output, 2 * PASSAGE_TOKENS)
+    arms = {}
+    for name in names:
+        _, options, _ = _extras(name, shape, quick=quick)
+        options = 0 if name == "prompt" else options
+        timed = min(cases, 3 if quick else 10)
+        arms[name] = arm_asking(name, sizes, cases=cases, dev=dev, options=options, timed=timed)
+    framing = arm_asking("prompt", sizes, cases=0, dev=min(dev, FRAMING_CASES), options=3, timed=0)
+    sets = {one.name: one.answers for one in experiments}
+    return endpoint_plan(wish, arms, sets, framing=framing, most=scenario.max_new_tokens)
 
 
 def _power(scenario: Scenario, *, pairs: int) -> tuple[float | None, str, int | None]:

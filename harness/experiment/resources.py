@@ -12,17 +12,24 @@ import shutil
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
 
+from harness.engines.local import Engine, LocalEngine
 from harness.errors import UserError
 from harness.experiment.probes.base import TUNED
 from harness.experiment.probes.learning_curve import SHARES
 from harness.experiment.probes.seeds import seeds_wanted
 from harness.models.bundled import cache_folder
+from harness.models.device import device_memory, machine
+from harness.models.shape import Shape
 from harness.publish import numbers
+from harness.retrieval.index import MOST_EXACT
 from harness.scenario import Case, Scenario
+from harness.spool import Spooled
+from harness.tuning.memory import USABLE, Parts, answering, lora
 
 MEASURED_MB = 281.0
 """Weights of the model that the constants were fitted on."""
@@ -51,6 +58,10 @@ TEXT_BYTES = 12.0
 PASSAGE_BYTES = 384 * 4 + 500
 """Vector and record of one passage."""
 PASSAGE_CHARACTERS = 600
+LARGE_CORPUS, LARGE_PASSAGE = 300.0, 120.0
+"""Of documents that are kept on disk: MiB that do not grow, and bytes a passage that do (tests/bench/streaming.py)."""
+LARGE_DISK = 2 * PASSAGE_CHARACTERS + 384 * 3 + 1_000
+"""Bytes a passage that these take in the cache: documents, passages, vectors, both indexes."""
 
 # Disk, MiB
 
@@ -100,7 +111,7 @@ def needs(
     kept = sum(trainings.values())
     size = _size(weights_mb)
     adapter = ADAPTER * size * (scenario.tuning.rank or 16) / 16
-    vectors = _passages(scenario) * 384 * 4 / 2**20
+    vectors = _passages(scenario) * (LARGE_DISK if _is_large(scenario) else 384 * 4) / 2**20
     disk = SLIGHT + kept * adapter + EXPERIMENT * len(experiments)
     disk += len(scenario.cases) * len(arms) * ROW_BYTES / 2**20
     disk += sum(len(case.input) + len(case.output) for case in scenario.cases) / 2**20
@@ -171,9 +182,111 @@ def _passages(scenario: Scenario) -> float:
     return sum(max(1.0, len(document.text) / PASSAGE_CHARACTERS) for document in scenario.documents)
 
 
+def _is_large(scenario: Scenario) -> bool:
+    """Whether its documents, or their passages, are kept on disk."""
+    return isinstance(scenario.documents, Spooled) or _passages(scenario) > MOST_EXACT
+
+
 def _corpus(scenario: Scenario) -> float:
+    if _is_large(scenario):
+        return LARGE_CORPUS + LARGE_PASSAGE * _passages(scenario) / 2**20
     characters = sum(len(document.text) for document in scenario.documents)
     return (TEXT_BYTES * characters + PASSAGE_BYTES * _passages(scenario)) / 2**20
+
+
+# What fits the device
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Whether one kind of work fits the device's memory; MiB."""
+
+    what: str
+    needs_mb: float
+    there_mb: float
+    device: str
+    parts: tuple[tuple[str, float], ...]
+    advice: str
+    """What would make it fit; empty where it does."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether it is expected to."""
+        return not self.advice
+
+
+OF_DEVICE = {"cuda": "the GPU has", "mps": "this machine has", "cpu": "this machine has"}
+ROWS, MOST_TOKENS = 32, 65_536
+"""Prompts that are answered together, and the most tokens of them."""
+CASE_TOKENS = 30 + 2 * PASSAGE_TOKENS
+"""Of a prompt, beside the instruction and the input, where passages are read."""
+
+
+def fits(
+    scenario: Scenario, arms: Sequence[str], shape: Shape, *, device: str, number: int, there_mb: float
+) -> tuple[Fit, ...]:
+    """Answering and tuning against the device's memory (`tuning/memory.py` has the formulae).
+
+    Args:
+        number: bytes of a number in the device's usual precision.
+    """
+    wish = scenario.tuning
+    there = USABLE * there_mb * 2**20
+    row = statistics.fmean(len(case.input) for case in scenario.cases) / 4 + (scenario.max_new_tokens or 64)
+    tokens = int(ROWS * (len(scenario.instruction) / 4 + CASE_TOKENS + row))
+
+    def answered(bits: int | None) -> Parts:
+        return answering(shape, number=number, bits=bits, tokens=min(tokens, MOST_TOKENS))
+
+    def tuned(bits: int | None) -> Parts:
+        step = int(max(_step_tokens(scenario, with_passages=arm == "rag_lora") for arm in arms if arm in TUNED))
+        with_recompute = partial(lora, shape, number=number, bits=bits, rank=wish.rank or 16, tokens=step)
+        plain = with_recompute(recompute=False)
+        return plain if plain.total <= there else with_recompute(recompute=True)
+
+    work = {"answering": answered, **({"tuning an adapter": tuned} if set(arms) & set(TUNED) else {})}
+    found = []
+    for what, parts_of in work.items():
+        parts = parts_of(wish.bits)
+        advice = "" if parts.total <= there else _advice(parts_of(4).total if not wish.bits else math.inf, there)
+        found.append(Fit(what, parts.total / 2**20, there_mb, device, _named(parts), advice))
+    return tuple(found)
+
+
+def fits_here(engine: Engine, scenario: Scenario, arms: Sequence[str]) -> tuple[Fit, ...]:
+    """`fits` for this machine; nothing where the weights are elsewhere, or do not say how large they are."""
+    if not isinstance(engine, LocalEngine) or engine.shape is None:
+        return ()
+    here = machine()
+    number = 4 if here.dtype == "float32" else 2
+    there = device_memory(here.device) / 2**20
+    return fits(scenario, arms, engine.shape, device=here.device, number=number, there_mb=there)
+
+
+def _advice(in_four: float, there: float) -> str:
+    if in_four <= there:
+        return f"with bits = 4 under [tuning] it would take about {_mb(in_four / 2**20)} and fit"
+    return "take a smaller model"
+
+
+def _named(parts: Parts) -> tuple[tuple[str, float], ...]:
+    names = {
+        "weights": parts.weights,
+        "adapter, gradients and moments": parts.learning,
+        "activations": parts.activations,
+        "keys and values": parts.cache,
+    }
+    return tuple((name, size / 2**20) for name, size in names.items() if size)
+
+
+def fit_sentence(fit: Fit) -> str:
+    """What a kind of work needs, what there is, and what to do where it does not fit."""
+    parts = ", ".join(f"{name} {_mb(size)}" for name, size in fit.parts)
+    end = "it fits" if fit.fits else f"it does not fit: {fit.advice}"
+    return (
+        f"{fit.what[0].upper()}{fit.what[1:]} needs about {_mb(fit.needs_mb)} for the model ({parts}); "
+        f"{OF_DEVICE[fit.device]} {_mb(fit.there_mb)}: {end}."
+    )
 
 
 # Whether there is enough

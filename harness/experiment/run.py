@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,9 +13,12 @@ from pathlib import Path
 from harness import provenance
 from harness.arms.bench import Bench
 from harness.arms.registry import arm, registered
+from harness.engines.adapters import is_whole
 from harness.engines.answering import answer_cases
-from harness.engines.local import Engine, LocalEngine
-from harness.errors import RunFolderError, UserError
+from harness.engines.endpoint import engine_of
+from harness.engines.local import Engine, LocalEngine, held_in
+from harness.engines.vllm import answering_by_vllm
+from harness.errors import RunFolderError, UserError, stop_where_short
 from harness.experiment import remember
 from harness.experiment.again import note_finished, take_over
 from harness.experiment.budget import OverBudget, Tally, keep_over_budget, over_budget
@@ -27,11 +31,12 @@ from harness.experiment.latency import latency_cases, timed_arm
 from harness.experiment.lock import changes_since_first_look, earlier_looks, runs_on_these_cases
 from harness.experiment.measure import measurements
 from harness.experiment.options import RunOptions, Silent, Watcher
+from harness.experiment.paid import paid
 from harness.experiment.plan import make_plan, remember_duration
 from harness.experiment.prepared import Prepared
 from harness.experiment.probes.base import Ground
 from harness.experiment.probes.seeds import seeds_wanted
-from harness.experiment.resources import Needs, refuse_without_disk, room, too_little
+from harness.experiment.resources import Needs, fit_sentence, fits_here, refuse_without_disk, room, too_little
 from harness.experiment.retry import folder_to_retry, kept, to_retry
 from harness.experiment.score import largest_group
 from harness.experiment.setup import audited, build_bench, embedder_for, lineup
@@ -39,7 +44,6 @@ from harness.experiment.setup_record import write_setup
 from harness.generation.isolation import attempt, said
 from harness.metrics.answer import parse_answer
 from harness.metrics.registry import deciding_metrics, metric_named
-from harness.models.bundled import file_digest
 from harness.records import CONTROL, LeftOut, Recipe, Stopped, Usage, Verdict
 from harness.retrieval.embed import Embedder, SentenceEmbedder
 from harness.scenario import Case, Scenario
@@ -56,6 +60,17 @@ class Finished:
 
     folder: RunFolder
     verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A run whose folder is begun and held."""
+
+    folder: RunFolder
+    resumed: bool
+    """Answers were there already."""
+    settled: bool
+    """Nothing is left to be answered: only the verdict is drawn."""
 
 
 def prepare(
@@ -76,7 +91,7 @@ def prepare(
     scenario = read_scenario(
         path, overrides=options.overrides, known_arms=tuple(registered()), known_metrics=deciding_metrics()
     )
-    engine = engine_for(scenario.model)
+    engine = engine_of(scenario) or held_in(engine_for(scenario.model), scenario.tuning.bits)
     embedder = embedder_for(scenario, lineup(scenario).arms, watcher=watcher, load=load_embedder)
     watcher.stage("audit", f"{len(scenario.train)} training rows against {len(scenario.cases)} eval cases")
     scenario, found = audited(scenario, embedder)
@@ -96,8 +111,10 @@ def prepare(
     )
     taken = Needs(plan.memory_mb, plan.disk_mb, plan.cache_mb)
     short = too_little(taken, room(options.out or options.runs_folder))
-    plan = replace(plan, warnings=(*short, *plan.warnings))
-    return Prepared(scenario, places, plan, engine, embedder)
+    fitting = fits_here(engine, scenario, places.arms)
+    large = [fit_sentence(fit) for fit in fitting if not fit.fits]
+    plan = replace(plan, warnings=(*large, *short, *plan.warnings), fits=fitting)
+    return Prepared(scenario, places, plan, answering_by_vllm(engine), embedder)
 
 
 def run(
@@ -115,7 +132,13 @@ def run(
 
 def run_prepared(ready: Prepared, *, options: RunOptions, watcher: Watcher) -> Finished:
     """Run what `prepare` made ready."""
-    finished = _run_in_folder(ready, options=options, watcher=watcher)
+    with opened(ready, options=options, watcher=watcher) as begun:
+        finished = complete(begun, ready, options=options, watcher=watcher)
+    return remembered(finished, options=options, watcher=watcher)
+
+
+def remembered(finished: Finished, *, options: RunOptions, watcher: Watcher) -> Finished:
+    """The same run, its verdict kept for later advice where that is wanted."""
     if options.remember and remember.wanted() and not finished.verdict.exploratory:
         trouble = remember.remember(finished.folder)
         if trouble:
@@ -137,7 +160,13 @@ def _folder_for(key: RunKey, ready: Prepared, options: RunOptions) -> RunFolder:
     return folder
 
 
-def _run_in_folder(ready: Prepared, *, options: RunOptions, watcher: Watcher) -> Finished:
+@contextlib.contextmanager
+def opened(ready: Prepared, *, options: RunOptions, watcher: Watcher) -> Iterator[Opened]:
+    """Begin a run, or go on with one; its folder is held for writing meanwhile.
+
+    Raises:
+        UserError: the folder cannot be used, or what decides was changed.
+    """
     key = run_key(ready, options)
     folder = _folder_for(key, ready, options)
     folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -156,7 +185,8 @@ def _run_in_folder(ready: Prepared, *, options: RunOptions, watcher: Watcher) ->
         if seen and not retry and not pending(folder, ready, options):
             nothing = "Nothing failed" if options.retry_errors else "Everything is answered already"
             watcher.note(f"{nothing} in {folder.path}; the verdict is drawn again from it.")
-            return Finished(folder, finish(folder))
+            yield Opened(folder, resumed=True, settled=True)
+            return
         resumed = folder.has("predictions.jsonl")
         if options.use_cache and not resumed:
             other = take_over(folder, ready, command=options.command)
@@ -166,17 +196,43 @@ def _run_in_folder(ready: Prepared, *, options: RunOptions, watcher: Watcher) ->
                 )
                 resumed = True
                 if not pending(folder, ready, options):
-                    return Finished(folder, finish(folder))
-        start = time.perf_counter()
+                    yield Opened(folder, resumed=True, settled=True)
+                    return
+        yield Opened(folder, resumed, settled=False)
+
+
+def look_back(begun: Opened, ready: Prepared, options: RunOptions) -> None:
+    """Look once more for verdicts on these cases: runs that were begun together do not know of each other's.
+
+    Raises:
+        RuleChanged: what decides is not what it was in such a run.
+    """
+    folder = begun.folder
+    if begun.resumed:
+        return
+    drawn = [one for one in runs_on_these_cases(ready, folder, options) if one.has("verdict.json")]
+    changed = changes_since_first_look(ready, drawn, options)
+    if changed:
+        folder.write("exploratory.json", changed)
+    folder.write(LOOKS, earlier_looks(drawn, key=folder.key().key))
+
+
+def complete(begun: Opened, ready: Prepared, *, options: RunOptions, watcher: Watcher) -> Finished:
+    """Answer, measure and time what is open, and draw the verdict."""
+    folder = begun.folder
+    if begun.settled:
+        return Finished(folder, finish(folder))
+    start = time.perf_counter()
+    with paid(ready, folder):
         cached = _answer_everything(folder, ready, options=options, watcher=watcher)
-        seconds = time.perf_counter() - start
-        watcher.stage("verdict")
-        _note_duration(folder, seconds)
-        if not resumed and not cached:
-            remember_duration(_machine_key(ready.engine), planned_minutes=ready.plan.minutes, took_minutes=seconds / 60)
-        finished = Finished(folder, finish(folder))
-        note_finished(folder)
-        return finished
+    seconds = time.perf_counter() - start
+    watcher.stage("verdict")
+    note_duration(folder, seconds)
+    if not begun.resumed and not cached:
+        remember_duration(_machine_key(ready.engine), planned_minutes=ready.plan.minutes, took_minutes=seconds / 60)
+    finished = Finished(folder, finish(folder))
+    note_finished(folder)
+    return finished
 
 
 def _answer_everything(folder: RunFolder, ready: Prepared, *, options: RunOptions, watcher: Watcher) -> bool:
@@ -227,7 +283,7 @@ def _prepare_arms(
     failed: list[LeftOut] = []
     for name in names:
         kept = folder.recipe(name)
-        if kept is None or not _adapter_is_whole(folder, kept):
+        if kept is None or not is_whole(folder.path, kept):
             watcher.stage(f"prepare {name}")
             made = _prepared_arm(folder, bench, name)
             if isinstance(made, Exception):
@@ -239,19 +295,12 @@ def _prepare_arms(
     return recipes, failed
 
 
-def _adapter_is_whole(folder: RunFolder, recipe: Recipe) -> bool:
-    """Whether the adapter that a recipe names is there as it was trained (or the recipe names none)."""
-    path = _adapter(folder, recipe)
-    if path is None:
-        return True
-    weights = path / "adapter_model.safetensors"
-    return weights.is_file() and file_digest(weights) == recipe.adapter_digest
-
-
 def _prepared_arm(folder: RunFolder, bench: Bench, name: str) -> Recipe | Exception:
     start = time.perf_counter()
     with provenance.watched_memory() as memory:
         made = attempt(lambda: arm(name).prepare(bench))
+    if isinstance(made, Exception):
+        stop_where_short(made, f"while the arm {name} was prepared")
     folder.append("usage.jsonl", [Usage(name, "prepare", time.perf_counter() - start, round(memory.mb, 1))])
     return made
 
@@ -375,7 +424,8 @@ def _time_arms(ground: Ground) -> None:
     folder.write_lines("latency.jsonl", samples)
 
 
-def _note_duration(folder: RunFolder, seconds: float) -> None:
+def note_duration(folder: RunFolder, seconds: float) -> None:
+    """Add to what the run took."""
     known = folder.provenance()
     folder.write("provenance.json", replace(known, seconds=round(known.seconds + seconds, 1)))
 

@@ -52,12 +52,20 @@ def lineup(scenario: Scenario, *, can_tune: bool = True) -> Lineup:
 
 def _missing(name: str, scenario: Scenario, *, can_tune: bool) -> str | None:
     needs = arm(name).needs
+    if needs.documents and not scenario.documents:
+        return "there are no documents (corpus.jsonl or corpus/)"
+    if needs.tuning and scenario.endpoint is not None:
+        served = name in scenario.endpoint.adapters
+        return None if served else "the model answers behind an endpoint, and its weights are not here to be tuned"
+    return _missing_here(name, scenario, can_tune=can_tune)
+
+
+def _missing_here(name: str, scenario: Scenario, *, can_tune: bool) -> str | None:
+    needs = arm(name).needs
     if needs.train and not scenario.train:
         return "there are no training examples (train.jsonl)"
     if needs.tuning and len(scenario.train) < FEWEST_TO_TUNE:
         return f"there are {len(scenario.train)} training examples; tuning needs at least {FEWEST_TO_TUNE}"
-    if needs.documents and not scenario.documents:
-        return "there are no documents (corpus.jsonl or corpus/)"
     if needs.tuning and not can_tune:
         return "this model cannot be tuned here"
     if name == "rag" and not scenario.documents and not scenario.train:
@@ -140,6 +148,7 @@ def build_bench(
         cache=AnswerCache(cache_folder() / "answers.sqlite" if options.use_cache else None),
         quick=options.quick,
         cross_encoder=scenario.reranker,
+        vector_store=scenario.vector_store,
         notify=lambda what, share: watcher.progress(round(share * 100), 100),
     )
     choice = folder.read("framing.json", Choice) if folder.has("framing.json") else choose_framing(bench)

@@ -51,13 +51,14 @@ def write_setup(folder: RunFolder, bench: Bench, ready: Prepared, options: RunOp
 
 def _provenance(bench: Bench, ready: Prepared, options: RunOptions) -> Provenance:
     here, model = machine(), bench.model.description
+    endpoint = bench.scenario.endpoint
     return Provenance(
         started=provenance.now(),
         command=options.command,
         versions=provenance.versions(),
         python=provenance.python_version(),
         platform=provenance.system(),
-        device=f"{here.device} ({here.device_name})",
+        device="endpoint" if endpoint else f"{here.device} ({here.device_name})",
         dtype=model.dtype,
         threads=here.threads,
         cores=here.cores,
@@ -71,4 +72,5 @@ def _provenance(bench: Bench, ready: Prepared, options: RunOptions) -> Provenanc
         git_revision=provenance.git_revision(bench.scenario.folder),
         input_digests=dict(bench.scenario.digests),
         code_digest=provenance.code_digest(),
+        endpoint=endpoint.url if endpoint else "",
     )

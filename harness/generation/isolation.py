@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import TypeVar
 
-from harness.errors import BakeoffError
+from harness.errors import BakeoffError, RunStopped
 from harness.models.base import Completion, Job
 from harness.scenario import REQUEST_SECONDS
 
@@ -31,9 +31,15 @@ class BadAnswer(BakeoffError):
 
 
 def attempt(call: Callable[[], T]) -> T | Exception:
-    """What a call returns, or what it raised: the one broad `except` of the product."""
+    """What a call returns, or what it raised: the one broad `except` of the product.
+
+    Raises:
+        RunStopped: no case's failure.
+    """
     try:
         return call()
+    except RunStopped:
+        raise
     except Exception as error:  # noqa: BLE001 - isolated here, recorded and counted by the caller
         return error
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 
 class Stop(NamedTuple):
@@ -109,3 +110,20 @@ class TextModel(Protocol):
         Raises:
             ValueError: answers cannot be held to `stop.schema`.
         """
+
+
+@runtime_checkable
+class Remote(Protocol):
+    """A `TextModel` elsewhere: its prompts are answered apart from each other, each for its price."""
+
+    def timed(self) -> AbstractContextManager[TextModel]:
+        """The same, to be timed: nothing is taken from earlier answers, answers are streamed where that can be."""
+
+
+@runtime_checkable
+class Streamed(Protocol):
+    """A job that knows when its answers began."""
+
+    @property
+    def first_seconds(self) -> Mapping[int, float]:
+        """Prompt -> seconds from asking to its first token, where its answer was streamed."""

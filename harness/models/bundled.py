@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
+from harness.disk import cache_folder as cache_folder
 from harness.errors import MissingModel
 
 
@@ -83,9 +81,3 @@ def file_digest(path: Path) -> str:
     """SHA-256 (hex) of a file's content."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def cache_folder() -> Path:
-    """Where derived data is kept between runs: `BAKEOFF_CACHE`, or the user's cache directory."""
-    named = os.environ.get("BAKEOFF_CACHE")
-    return Path(named) if named else Path(platformdirs.user_cache_dir("bakeoff", appauthor=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from dataclasses import dataclass
@@ -44,6 +45,24 @@ def machine() -> Machine:
         return Machine("cpu", cpu_name(), "bfloat16", threads, cores, memory, why)
     why = "no GPU; the processor has no bf16 units, so float32"
     return Machine("cpu", cpu_name(), "float32", threads, cores, memory, why)
+
+
+def device_memory(device: str) -> int:
+    """Bytes of memory that the device has in all: of the first GPU, else of the machine (within its container's limit).
+
+    Sums over several GPUs are not given: only answering is spread over them.
+    """
+    if device == "cuda":
+        import torch
+
+        return int(torch.cuda.get_device_properties(0).total_memory)
+    return min(int(psutil.virtual_memory().total), _container_limit())
+
+
+def _container_limit() -> int:
+    with contextlib.suppress(OSError, ValueError):  # no cgroup 2, or "max"
+        return int(Path("/sys/fs/cgroup/memory.max").read_text())
+    return 2**63
 
 
 def has_bf16_units() -> bool:

@@ -10,23 +10,40 @@ again after a 429, a 5xx or a broken connection is the official client's
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import math
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import KW_ONLY, dataclass, field
-from typing import Any, Literal
+from contextlib import contextmanager
+from dataclasses import KW_ONLY, dataclass, field, replace
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from harness.errors import BakeoffError, MissingModel, UserError
 from harness.models.base import AT_END, Completion, Message, ModelDescription, Stop
+from harness.models.endpoint_form import TRIAL, WRAPPING_TOKENS, is_held, response_format, taken_out, was_held
+from harness.models.endpoint_ledger import Ledger, Paid
 
 BATCH = 32
-"""Prompts that count as one batch."""
+"""Prompts that count as one batch, or four for each request under way where that is more."""
 
 CHARACTERS_PER_TOKEN = 4
 """A usual figure for English text (https://platform.openai.com/tokenizer); only the endpoint knows its tokenizer."""
+
+TEMPLATE_TOKENS = 16
+"""Most that a chat template puts around one message."""
+
+TRIAL_TOKENS = 64
+STREAMS: tuple[dict[str, Any], ...] = (
+    {"stream": True, "stream_options": {"include_usage": True}},
+    {"stream": True},
+    {},
+)
+"""Ways of being timed, the most telling first; some servers know no `stream_options`, some do not stream."""
+NOT_UNDERSTOOD = (400, 404, 422, 501)
 
 
 class EndpointFailed(BakeoffError):
@@ -35,6 +52,19 @@ class EndpointFailed(BakeoffError):
 
 class CannotHold(UserError, ValueError):
     """Answers cannot be held to labels or to a schema over an endpoint."""
+
+
+@dataclass
+class EndpointState:
+    """What is learned of an endpoint while it is used, and what it is used for."""
+
+    served: str = ""
+    """Name of the tuned model that answers at present; empty: the model itself."""
+    ledger: Ledger = field(default_factory=Ledger)
+    way: int = 0
+    """Of `STREAMS`, the first that the endpoint understands."""
+    held: dict[str, str] = field(default_factory=dict)
+    """Form (`Stop.name`) -> why answers cannot be held to it; empty: they can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +87,16 @@ class EndpointModel:
     """Longest prompt plus answer, in tokens; the endpoint is not asked."""
     length_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """What the endpoint calls the longest answer; OpenAI's reasoning models know the latter only."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Further fields of every request."""
+    leave_out: tuple[str, ...] = ()
+    """Fields that the endpoint does not take: `temperature`, `seed`."""
+    state: EndpointState = field(default_factory=EndpointState, repr=False, compare=False)
+    client: Any = field(default=None, repr=False, compare=False)
+    """Open where requests are timed; else one is opened for each batch."""
 
     def __post_init__(self) -> None:
-        _check_address(self.base_url)
+        check_address(self.base_url)
         if not self.model:
             raise UserError("Name the model that the endpoint shall answer with.")
         if self.concurrency < 1 or self.retries < 0 or not 0 < self.timeout < math.inf:
@@ -67,8 +104,10 @@ class EndpointModel:
 
     @property
     def description(self) -> ModelDescription:
-        """The digest is of the address and the model's name: the weights are not known here."""
-        digest = hashlib.sha256(f"{self.base_url}\n{self.model}".encode()).hexdigest()
+        """The digest is of the address, the model's name and what goes with every request: the weights are not known
+        here."""
+        more = json.dumps([self.extra, self.leave_out], sort_keys=True) if self.extra or self.leave_out else ""
+        digest = hashlib.sha256(f"{self.base_url}\n{self.model}{more}".encode()).hexdigest()
         return ModelDescription(
             self.model, digest, dtype="unknown", device="endpoint", window=self.window, parameters=0
         )
@@ -93,17 +132,46 @@ class EndpointModel:
         """Plan the answering of these prompts. Answers end where the model ends them: `stop.is_whole` is not asked.
 
         Raises:
-            CannotHold: answers shall be held to labels or to a schema.
+            CannotHold: answers shall be held to labels or to a schema, and the endpoint does not do that.
             MissingModel: the `openai` package is not installed.
             UserError: the key is not in the environment.
         """
-        if stop.labels or stop.schema:
-            raise CannotHold(
-                "Answers cannot be held to labels or to a schema over an endpoint: turn that off, or use a local model."
-            )
         client_library()
         self.key()
-        return EndpointJob(self, tuple(prompts), max_new_tokens, temperature=temperature, seed=seed)
+        if is_held(stop):
+            self.hold(stop)
+        return EndpointJob(self, tuple(prompts), max_new_tokens, temperature=temperature, seed=seed, stop=stop)
+
+    def hold(self, stop: Stop) -> None:
+        """Ask once whether answers can be held to this form, by a question that nothing would answer in it.
+
+        Raises:
+            CannotHold: they cannot.
+        """
+        if stop.name not in self.state.held:
+            self.state.held[stop.name] = self._why_not_held(stop)
+        why = self.state.held[stop.name]
+        if why:
+            raise CannotHold(
+                f"Answers cannot be held to labels or to a schema at this endpoint: {why} Turn that off, or use a "
+                "local model."
+            )
+
+    def _why_not_held(self, stop: Stop) -> str:
+        tokens = max(TRIAL_TOKENS, *(len(label) for label in stop.labels)) if stop.labels else 4 * TRIAL_TOKENS
+        job = EndpointJob(self, (self.render(TRIAL),), tokens, stop=stop)
+        try:
+            (found,) = job.answer((0,))
+        except EndpointFailed as error:
+            return str(error)
+        held = was_held(found.text, stop, cut=found.finish == "length") or found.text in stop.labels
+        return "" if held else "it does not heed response_format (structured outputs)."
+
+    @contextmanager
+    def timed(self) -> Iterator[EndpointModel]:
+        """The same, to be timed: one connection for all, no answer from before, streamed where the endpoint streams."""
+        with open_client(self) as client:
+            yield replace(self, client=client)
 
     def key(self) -> str:
         """The key from the environment; empty where none is needed.
@@ -120,12 +188,22 @@ class EndpointModel:
         return key
 
 
+class _Reply(NamedTuple):
+    """What came of one request."""
+
+    outcome: Completion | EndpointFailed
+    counted: bool = True
+    """The endpoint counted the tokens."""
+    billed: bool = True
+    """It costs its tokens, or may: what never came counts at its worst case."""
+
+
 @dataclass(frozen=True, slots=True)
 class EndpointJob:
     """Prompts under way at an endpoint.
 
     What was answered or failed is kept for as long as the job lives: whoever asks a failed batch's prompts again, one
-    by one, pays for none of them twice.
+    by one, pays for none of them twice. What the run's ledger knows is not asked at all.
     """
 
     model: EndpointModel
@@ -134,19 +212,23 @@ class EndpointJob:
     _: KW_ONLY
     temperature: float = 0.0
     seed: int = 0
+    stop: Stop = AT_END
     known: dict[int, Completion | EndpointFailed] = field(default_factory=dict, repr=False)
+    first_seconds: dict[int, float] = field(default_factory=dict, repr=False)
+    """Seconds from sending to the first token, of answers that were streamed."""
 
     @property
     def batches(self) -> tuple[tuple[int, ...], ...]:
-        """The prompts' indices in their order, `BATCH` at a time."""
-        indices = range(len(self.prompts))
-        return tuple(tuple(indices[start : start + BATCH]) for start in range(0, len(indices), BATCH))
+        """The prompts' indices in their order, `BATCH` at a time, more where more may be under way at once."""
+        indices, size = range(len(self.prompts)), max(BATCH, 4 * self.model.concurrency)
+        return tuple(tuple(indices[start : start + size]) for start in range(0, len(indices), size))
 
     def answer(self, batch: tuple[int, ...]) -> list[Completion]:
         """Answer the prompts at these indices, in this order.
 
         Raises:
             EndpointFailed: one of them could not be answered; the others' answers are kept.
+            BudgetSpent: the next request could cost more than what is left; answers that came are kept.
         """
         self._ask([index for index in dict.fromkeys(batch) if index not in self.known])
         found = []
@@ -160,50 +242,130 @@ class EndpointJob:
     def _ask(self, indices: Sequence[int]) -> None:
         if not indices:
             return
+        if self.model.client is not None:
+            for index in indices:
+                self._settle(self.model.client, index)
+            return
         pool = ThreadPoolExecutor(max_workers=min(self.model.concurrency, len(indices)))
-        with _client(self.model) as client:
+        with open_client(self.model) as client:
             try:
-                running = {index: pool.submit(self._outcome, client, self.prompts[index]) for index in indices}
-                for index, future in running.items():
-                    self.known[index] = future.result()
+                for future in [pool.submit(self._settle, client, index) for index in indices]:
+                    future.result()
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _outcome(self, client: Any, prompt: str) -> Completion | EndpointFailed:
-        openai, messages = client_library(), json.loads(prompt)
+    def _settle(self, client: Any, index: int) -> None:
+        """One prompt's outcome, noted down by whoever waits for it: an answer that came is never lost."""
+        ledger, fields = self.model.state.ledger, self._fields(index)
+        request = hashlib.sha256(json.dumps([self.model.base_url, fields], sort_keys=True).encode()).hexdigest()
+        fresh = self.model.client is not None
+        before = None if fresh else ledger.answer(request)
+        if before is not None:
+            self.known[index] = before
+            return
+        most_in, most_out = _most_tokens(self.prompts[index]), self._longest
+        reserved = ledger.reserve(most_in, most_out)
+        paid = None
         try:
-            response = client.chat.completions.create(
-                model=self.model.model,
-                messages=messages,
-                temperature=self.temperature,
-                seed=self.seed,
-                **{self.model.length_field: self.max_new_tokens},
-            )
-            return self._completion(prompt, response)
-        except openai.OpenAIError as error:
-            return EndpointFailed(_without_key(_said(error), self.model))
-        except ValueError as error:  # JSON that is none
-            return EndpointFailed(f"The endpoint's answer is no JSON ({type(error).__name__}).")
+            reply = self._timed(client, index, fields) if fresh else self._sent(client, index, fields)
+            paid = self._paid(request, reply, most=(most_in, most_out), again=not fresh)
+        finally:
+            ledger.settle(reserved, paid)
+        self.known[index] = reply.outcome
 
-    def _completion(self, prompt: str, response: Any) -> Completion | EndpointFailed:
+    def _paid(self, request: str, reply: _Reply, *, most: tuple[int, int], again: bool) -> Paid | None:
+        if not reply.billed:
+            return None
+        price, outcome = self.model.state.ledger.price, reply.outcome
+        if isinstance(outcome, EndpointFailed):
+            return Paid(request, "", *most, "error", price(*most), counted=False, again=False)
+        money = price(outcome.tokens_in, outcome.tokens_out)
+        return Paid(request, *outcome, money, counted=reply.counted, again=again)
+
+    @property
+    def _longest(self) -> int:
+        return self.max_new_tokens + (WRAPPING_TOKENS if self.stop.labels else 0)
+
+    def _fields(self, index: int) -> dict[str, Any]:
+        """The body of a request."""
+        model = self.model
+        drawn = {"temperature": self.temperature, "seed": self.seed}
+        fields: dict[str, Any] = {
+            "model": model.state.served or model.model,
+            "messages": json.loads(self.prompts[index]),
+            **{name: value for name, value in drawn.items() if name not in model.leave_out},
+            model.length_field: self._longest,
+        }
+        if is_held(self.stop):
+            fields["response_format"] = response_format(self.stop)
+        return {**fields, **({"extra_body": dict(model.extra)} if model.extra else {})}
+
+    def _sent(self, client: Any, index: int, fields: Mapping[str, Any]) -> _Reply:
+        openai = client_library()
+        try:
+            return self._read(index, client.chat.completions.create(**fields))
+        except openai.OpenAIError as error:
+            return _Reply(EndpointFailed(_without_key(said(error), self.model)), billed=_may_be_billed(error))
+        except ValueError as error:  # JSON that is none
+            return _Reply(EndpointFailed(f"The endpoint's answer is no JSON ({type(error).__name__})."))
+
+    def _timed(self, client: Any, index: int, fields: Mapping[str, Any]) -> _Reply:
+        """The answer in the most telling way that the endpoint understands."""
+        openai, state = client_library(), self.model.state
+        for way in range(state.way, len(STREAMS)):
+            try:
+                reply = self._streamed(client, index, fields, how=STREAMS[way]) if STREAMS[way] else None
+            except openai.APIStatusError as error:
+                if error.status_code in NOT_UNDERSTOOD:
+                    continue
+                reply = _Reply(EndpointFailed(_without_key(said(error), self.model)), billed=False)
+            except (openai.OpenAIError, ValueError, _transport_error()) as error:
+                text = f"The endpoint's stream was cut: {said(error)}"
+                reply = _Reply(EndpointFailed(_without_key(text, self.model)))
+            if reply is not None:
+                state.way = way
+                return reply
+        return self._sent(client, index, fields)
+
+    def _streamed(self, client: Any, index: int, fields: Mapping[str, Any], *, how: Mapping[str, Any]) -> _Reply:
+        start, parts, reason, usage = time.perf_counter(), list[str](), None, None
+        with client.chat.completions.create(**fields, **how) as stream:
+            for chunk in stream:
+                usage = getattr(chunk, "usage", None) or usage
+                for choice in (getattr(chunk, "choices", None) or ())[:1]:
+                    text = getattr(getattr(choice, "delta", None), "content", None)
+                    if text:
+                        self.first_seconds.setdefault(index, time.perf_counter() - start)
+                        parts.append(text)
+                    reason = getattr(choice, "finish_reason", None) or reason
+        if reason is None:
+            return _Reply(EndpointFailed("The endpoint's stream was cut: it ended before the answer did."))
+        return self._made(index, "".join(parts), reason, usage)
+
+    def _read(self, index: int, response: Any) -> _Reply:
         choices = getattr(response, "choices", None)
         message = getattr(choices[0], "message", None) if isinstance(choices, list) and choices else None
         if not isinstance(choices, list) or message is None:  # fields are read with care: anything may answer here
-            return EndpointFailed("The endpoint's answer is no chat completion.")
+            return _Reply(EndpointFailed("The endpoint's answer is no chat completion."))
         reason, text = getattr(choices[0], "finish_reason", None), getattr(message, "content", None) or ""
-        if reason == "content_filter":
-            return EndpointFailed("The endpoint's content filter withheld the answer.")
-        return Completion(
-            text,
-            self._tokens(response, "prompt_tokens", instead_of=prompt),
-            self._tokens(response, "completion_tokens", instead_of=text),
-            "length" if reason == "length" else "stop",
-        )
+        return self._made(index, text, reason, getattr(response, "usage", None))
 
-    def _tokens(self, response: Any, name: str, *, instead_of: str) -> int:
-        """As the endpoint counted them, else estimated."""
-        counted = getattr(getattr(response, "usage", None), name, None)
-        return counted if isinstance(counted, int) else self.model.count_tokens(instead_of)
+    def _made(self, index: int, text: str, reason: str | None, usage: Any) -> _Reply:
+        if reason == "content_filter":
+            return _Reply(EndpointFailed("The endpoint's content filter withheld the answer."))
+        counts = [getattr(usage, name, None) for name in ("prompt_tokens", "completion_tokens")]
+        whole = [count for count in counts if isinstance(count, int) and count >= 0]
+        counted = len(whole) == len(counts)
+        if not counted:
+            whole = [self.model.count_tokens(self.prompts[index]), self.model.count_tokens(text)]
+        finish = "length" if reason == "length" else "stop"
+        return _Reply(Completion(taken_out(text, self.stop), whole[0], whole[1], finish), counted)
+
+
+def _most_tokens(prompt: str) -> int:
+    """No prompt has more tokens: each is a byte or longer, and a template adds little to each message."""
+    messages = json.loads(prompt)
+    return sum(len(one["content"].encode()) + TEMPLATE_TOKENS for one in messages)
 
 
 def client_library() -> Any:
@@ -221,18 +383,33 @@ def client_library() -> Any:
     return openai
 
 
-def _client(model: EndpointModel) -> Any:
+def _transport_error() -> type[Exception]:
+    """What a stream that breaks raises: the client passes its HTTP library's own errors on."""
+    client_library()
+    there = "httpx2" if importlib.util.find_spec("httpx2") else "httpx"
+    found: type[Exception] = importlib.import_module(there).HTTPError
+    return found
+
+
+def open_client(model: EndpointModel) -> Any:
+    """A client with the endpoint's address, key and patience; to be closed."""
     # The client insists on a key; where the endpoint needs none, any word will do.
     return client_library().OpenAI(
         api_key=model.key() or "none", base_url=model.base_url, timeout=model.timeout, max_retries=model.retries
     )
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
     """What went wrong, in one line, without the request."""
     status = getattr(error, "status_code", None)
     text = " ".join(str(error).split())[:300]
     return f"The endpoint answered with status {status}: {text}" if status else f"The endpoint: {text}"
+
+
+def _may_be_billed(error: Exception) -> bool:
+    """A status of an error costs nothing, nor does a connection that never stood; an answer that did not come may."""
+    refused = isinstance(error.__cause__, ConnectionError) or "onnect" in type(error.__cause__).__name__
+    return getattr(error, "status_code", None) is None and not refused
 
 
 def _without_key(text: str, model: EndpointModel) -> str:
@@ -240,8 +417,12 @@ def _without_key(text: str, model: EndpointModel) -> str:
     return text.replace(key, "[key]") if key else text
 
 
-def _check_address(base_url: str) -> None:
-    """An address that could carry a secret is refused, and not repeated in the error."""
+def check_address(base_url: str) -> None:
+    """Refuse an address that could carry a secret, without repeating it.
+
+    Raises:
+        UserError: it cannot be used.
+    """
     parts = urlsplit(base_url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UserError("The endpoint's address must start with http:// or https:// and name a host.")

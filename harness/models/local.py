@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
@@ -21,7 +22,7 @@ from jinja2 import TemplateError
 from harness.errors import MissingModel, UserError
 from harness.models import bundled
 from harness.models.base import Message, ModelDescription, ModelIdentity
-from harness.models.device import Machine, machine
+from harness.models.device import Machine, device_memory, machine
 
 SETTINGS = ("*.json", "*.jinja", "*.txt", "*.model", "*/config.json")
 """Files beside the weights that determine answers or vectors."""
@@ -78,16 +79,20 @@ def _without_system(turns: list[dict[str, str]]) -> list[dict[str, str]]:
     return [first, *turns[2:]]
 
 
-def load_model(name: str | None = None) -> LoadedModel:
+def load_model(name: str | None = None, *, bits: int | None = None) -> LoadedModel:
     """Load a model by local folder, GGUF file, Hugging Face id, or the bundled default (None).
 
+    Args:
+        bits: 4: the linear layers' weights are held in four bits (NF4, Dettmers et al. 2023, arXiv 2305.14314), and
+            are multiplied in the device's usual precision; None: in that precision throughout.
+
     Raises:
-        MissingModel: it is not here and cannot be fetched.
+        MissingModel: it is not here and cannot be fetched, or cannot be held in four bits here.
     """
     keep_quiet()
     here = machine()
     folder, label, digest = _resolve(name)
-    return _load_folder(folder, label=label, digest=digest, here=here)
+    return _load_folder(folder, label=label, digest=digest, here=here, bits=bits)
 
 
 def identify(name: str | None = None) -> ModelIdentity:
@@ -104,6 +109,20 @@ def identify(name: str | None = None) -> ModelIdentity:
     folder, label, digest = _resolve(name)
     size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     return ModelIdentity(label, digest, size / 2**20)
+
+
+def weights_files(name: str | None = None) -> Path:
+    """Where the weights lie whose size is to be looked up: a folder, or a GGUF file that was not unpacked yet.
+
+    Raises:
+        MissingModel: the model is not here and cannot be fetched.
+    """
+    if name is None or Path(name).suffix == ".gguf":
+        gguf = bundled.require(bundled.LANGUAGE_MODEL) if name is None else Path(name).expanduser()
+        digest = bundled.LANGUAGE_MODEL.sha256 if name is None else bundled.file_digest(gguf)
+        folder = bundled.cache_folder() / "models" / digest[:16]
+        return folder if folder.is_dir() else gguf
+    return _resolve(name)[0]
 
 
 def window_and_counter(name: str | None = None) -> tuple[int, Callable[[str], int]]:
@@ -145,6 +164,7 @@ def keep_quiet() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|peft|torch|huggingface_hub")
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 def _resolve(name: str | None) -> tuple[Path, str, str]:
@@ -264,7 +284,7 @@ def _first_line(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
-def _load_folder(folder: Path, *, label: str, digest: str, here: Machine) -> LoadedModel:
+def _load_folder(folder: Path, *, label: str, digest: str, here: Machine, bits: int | None = None) -> LoadedModel:
     import torch
     import transformers
     from safetensors import SafetensorError
@@ -272,6 +292,7 @@ def _load_folder(folder: Path, *, label: str, digest: str, here: Machine) -> Loa
 
     torch.set_num_threads(here.threads)
     try:
+        placed = _placed(folder, here, bits)
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
         network = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -279,22 +300,65 @@ def _load_folder(folder: Path, *, label: str, digest: str, here: Machine) -> Loa
             trust_remote_code=False,
             use_safetensors=True,
             local_files_only=True,
+            **placed,
         )
     except (ValueError, OSError, KeyError, ImportError, SafetensorError) as error:
         raise MissingModel(f"The model {label!r} could not be loaded: {_first_line(error)}") from error
-    network.to(here.device).eval().requires_grad_(False)
+    if not placed:
+        network.to(here.device)
+    network.eval().requires_grad_(False)
+    for module in network.modules():
+        # Else bitsandbytes lays weights out anew in the first pass without gradients, and tuning reads another layout.
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
     # A slice of the hidden states is not contiguous, and the head then takes a matrix product ten times slower on CPU.
     network.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(),))
     description = ModelDescription(
         name=label,
         digest=digest,
-        dtype=here.dtype,
+        dtype=f"nf4 in {here.dtype}" if bits else here.dtype,
         device=here.device,
         window=_window(network),
-        parameters=sum(p.numel() for p in network.parameters()),
+        parameters=network.num_parameters(),
         runtime=f"torch {torch.__version__}, transformers {transformers.__version__}",
     )
     return LoadedModel(network, tokenizer, here, description, _stop_ids(network, tokenizer))
+
+
+def _placed(folder: Path, here: Machine, bits: int | None) -> dict[str, Any]:
+    """How transformers is to hold and place the weights; nothing: in one precision, moved to the device as a whole.
+
+    A model that is larger than one GPU is spread over all of them, and what is left over over the processor's memory.
+
+    Raises:
+        MissingModel: the package for four bits is not installed.
+    """
+    import torch
+
+    if bits is None:
+        size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+        return {"device_map": "auto"} if here.device == "cuda" and size > 0.9 * device_memory(here.device) else {}
+    try:
+        from transformers import BitsAndBytesConfig
+
+        quantised = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=getattr(torch, here.dtype),
+        )
+    except ImportError as error:
+        raise MissingModel(
+            "bits = 4 needs the package bitsandbytes, and it is not installed: `pip install bitsandbytes`, or take "
+            "the line bits = 4 out of [tuning]."
+        ) from error
+    where = "auto" if here.device == "cuda" else {"": here.device}
+    return {"quantization_config": quantised, "device_map": where}
+
+
+def in_four_bits(network: Any) -> bool:
+    """Whether a network's linear layers hold their weights in four bits."""
+    return bool(getattr(network, "is_loaded_in_4bit", False))
 
 
 def _window(network: Any) -> int:

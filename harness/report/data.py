@@ -56,6 +56,11 @@ class ReportData:
         others = {prediction.arm for prediction in self.predictions} | {score.arm for score in self.scores}
         return (*ranked, *sorted(others - set(ranked), key=ladder_place))
 
+    @property
+    def endpoint(self) -> str:
+        """Address of the server that answered; empty: the weights were on the run's machine."""
+        return self.provenance.endpoint
+
     @cached_property
     def real_arms(self) -> tuple[str, ...]:
         """`arms` without the control."""

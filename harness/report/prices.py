@@ -67,6 +67,10 @@ def priced(data: ReportData) -> Priced | None:
             arm: _priced(cost, own.read, own.written, fixed=fixed if same else {}) for arm, cost in measured.items()
         }
         return Priced(own.currency, "the client's own prices", arms, volume)
+    spent = data.provenance.spent
+    if bills is None and spent is not None and spent.price_in is not None and spent.price_out is not None:
+        named = {arm: _priced(cost, spent.price_in, spent.price_out, fixed={}) for arm, cost in measured.items()}
+        return Priced(spent.currency, "the prices named for the endpoint", named)
     if bills is None or not bills.token_prices:
         return None
     rates = {price.approach: price for price in bills.token_prices}

@@ -9,6 +9,7 @@ simplest is taken.
 from __future__ import annotations
 
 import random
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,6 +24,7 @@ from harness.retrieval.gold import Bag, answers_of, holds_any, is_of, together
 from harness.retrieval.retriever import Retriever, Shelf, indexed_text
 from harness.retrieval.settings import BUDGET, DEFAULT, MOST_DOCUMENTS, WAYS, RetrievalSettings
 from harness.scenario import Case, Document
+from harness.spool import Spooled
 
 SIZES = (WORDS, 300, 75)
 """Words of a passage, simplest first."""
@@ -37,6 +39,10 @@ METRIC = f"hit rate at {BUDGET} words"
 NOT_CHOSEN = (
     f"How the documents are searched was not chosen but left at {DEFAULT.name}: for too few training examples it could "
     "be said which passage is the right one (they name no document, and their answers do not stand in the documents)."
+)
+SIZE_NOT_CHOSEN = (
+    "The length of passages, and whether to rerank, were not chosen but left as usual: the documents are too many to "
+    "be embedded again, and the training examples do not name theirs."
 )
 
 Hits = npt.NDArray[np.float64]
@@ -71,7 +77,7 @@ class Target:
 class Collection:
     """Documents cut at one size, with all that is needed to search them and to judge what was found."""
 
-    documents: tuple[Document, ...]
+    documents: Sequence[Document]
     words: int
     embedder: Embedder
     cross_encoder: str | None = None
@@ -82,9 +88,15 @@ class Collection:
         return Shelf(chunk_documents(self.documents, words=self.words), self.embedder, self.cross_encoder)
 
     @cached_property
-    def judged(self) -> list[tuple[Passage, Bag]]:
-        """Each passage with its bag."""
-        return [(passage, Bag.of(indexed_text(passage))) for passage in self.shelf.passages]
+    def _bags(self) -> dict[int, Bag]:
+        return {}
+
+    def judged(self, place: int) -> tuple[Passage, Bag]:
+        """A passage with its bag, which is made when it is first found."""
+        passage = self.shelf.passages[place]
+        if place not in self._bags:
+            self._bags[place] = Bag.of(indexed_text(passage))
+        return passage, self._bags[place]
 
     def hits(self, settings: RetrievalSettings, targets: Sequence[Target]) -> Hits:
         """1 where the budget's passages are a hit, else 0; one value a target."""
@@ -92,7 +104,7 @@ class Collection:
         found = Retriever(self.shelf, settings).search([t.query for t in targets], k=most)
         return np.array(
             [
-                float(t.hit([self.judged[i] for i in self._within_budget(row)]))
+                float(t.hit([self.judged(i) for i in self._within_budget(row)]))
                 for t, row in zip(targets, found, strict=True)
             ],
             dtype=float,
@@ -121,7 +133,8 @@ def targets_of(
     A case that names its document: a passage of it, with the answer where the document holds that. Others: any passage
     with the answer, provided that at least 60 % of such answers stand in the documents. Labels are never looked for.
     """
-    bags = {document.id: Bag.of(f"{document.title}\n{document.text}") for document in documents}
+    names = {case.context_id for case in cases}
+    bags = {d.id: Bag.of(f"{d.title}\n{d.text}") for d in documents if d.id in names}
     said = {Bag.of(label).text for label in labels}
     found: list[Target] = []
     unnamed: list[Target] = []
@@ -133,9 +146,22 @@ def targets_of(
         else:
             long_enough = tuple(a for a in answers if len(a.text.strip()) >= SHORTEST_ANSWER)
             unnamed += [Target(case.input, None, long_enough)] if long_enough else []
-    held_somewhere = [t for t in unnamed if any(holds_any(bag, t.answers) for bag in bags.values())]
+    somewhere = _held(unnamed, documents)
+    held_somewhere = [target for number, target in enumerate(unnamed) if number in somewhere]
     enough = len(held_somewhere) >= ENOUGH_FOUND * len(unnamed)
     return (*found, *(held_somewhere if enough else ()))
+
+
+def _held(targets: Sequence[Target], documents: Sequence[Document]) -> set[int]:
+    """Which of these targets have an answer that stands in some document."""
+    held: set[int] = set()
+    for document in documents if targets else ():
+        left = [number for number in range(len(targets)) if number not in held]
+        if not left:
+            break
+        bag = Bag.of(f"{document.title}\n{document.text}")
+        held.update(number for number in left if holds_any(bag, targets[number].answers))
+    return held
 
 
 def choose_retrieval(
@@ -158,23 +184,25 @@ def choose_retrieval(
     targets = targets_of([cases[i] for i in drawn], documents, labels=labels)
     if len(targets) < FEWEST_EXAMPLES:
         return ChosenRetrieval(DEFAULT, Choice("retrieval", DEFAULT.name, METRIC, 0), NOT_CHOSEN)
-    whole = Collection(tuple(documents), WORDS, embedder)
+    whole = Collection(documents, WORDS, embedder)
     ways = {RetrievalSettings(way): whole.hits(RetrievalSettings(way), targets) for way in WAYS}
     best = simplest_of_the_best(ways)
     trials = [Trial(settings.name, float(hits.mean())) for settings, hits in ways.items()]
-    if not quick:
+    spread = isinstance(documents, Spooled) and any(target.document is None for target in targets)
+    if not quick and not spread:
         part = _part(targets, documents, seed=seed)
         on = "" if len(part) == len(documents) else f", among {len(part):,} documents"
         best, tried = _sized_and_reranked(best, targets, part, embedder=embedder, cross_encoder=cross_encoder)
         known = {trial.value for trial in trials} if not on else set()
         trials += [Trial(s.name + on, float(h.mean())) for s, h in tried.items() if s.name not in known]
-    return ChosenRetrieval(best, Choice("retrieval", best.name, METRIC, len(targets), tuple(trials)))
+    note = SIZE_NOT_CHOSEN if spread and not quick else ""
+    return ChosenRetrieval(best, Choice("retrieval", best.name, METRIC, len(targets), tuple(trials)), note)
 
 
 def _sized_and_reranked(
     best: RetrievalSettings,
     targets: Sequence[Target],
-    documents: tuple[Document, ...],
+    documents: Sequence[Document],
     *,
     embedder: Embedder,
     cross_encoder: str | None,
@@ -191,18 +219,19 @@ def _sized_and_reranked(
     return chosen, {**tried, again: hits}
 
 
-def _part(targets: Sequence[Target], documents: Sequence[Document], *, seed: int) -> tuple[Document, ...]:
+def _part(targets: Sequence[Target], documents: Sequence[Document], *, seed: int) -> Sequence[Document]:
     """The documents that targets name and others drawn with the seed, at most `MOST_DOCUMENTS`; all where they fit."""
     if len(documents) <= MOST_DOCUMENTS:
-        return tuple(documents)
+        return documents
     named = {target.document for target in targets}
-    needed = [d for d in documents if d.id in named]
-    others = [d for d in documents if d.id not in named]
     if any(target.document is None for target in targets):  # who holds the answer is known by searching only
-        return tuple(documents)
+        return documents
+    needed, others = array("Q"), array("Q")
+    for place, document in enumerate(documents):
+        (needed if document.id in named else others).append(place)
     room = max(0, MOST_DOCUMENTS - len(needed))
-    kept = {d.id for d in (*needed, *random.Random(seed).sample(others, min(room, len(others))))}
-    return tuple(d for d in documents if d.id in kept)
+    kept = sorted([*needed, *random.Random(seed).sample(others, min(room, len(others)))])
+    return tuple(documents[place] for place in kept)
 
 
 def simplest_of_the_best(tried: dict[RetrievalSettings, Hits]) -> RetrievalSettings:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
 
 from harness.records import Passage
 from harness.scenario import Document
+from harness.spool import Spooled, kept
 
 WORDS = 150
 """Longest passage in words: about 200 tokens, under all-MiniLM-L6-v2's window of 256."""
@@ -18,14 +22,39 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=\S)|(?<=[。！？])")
 _PARAGRAPH_END = re.compile(r"\n\s*\n")
 
 
-def chunk_documents(documents: Iterable[Document], *, words: int = WORDS) -> tuple[Passage, ...]:
+VERSION = 1
+"""Of how documents are cut; raised where passages come out otherwise, because those of large collections are kept."""
+
+
+def chunk_documents(documents: Iterable[Document], *, words: int = WORDS) -> Sequence[Passage]:
     """Passages of at most `words` words, in document order; a passage never crosses two documents.
 
-    A document that fits is one passage and keeps its id; longer ones get `id#1`, `id#2`, ...
+    A document that fits is one passage and keeps its id; longer ones get `id#1`, `id#2`, ... Many are kept on disk.
     """
-    documents = tuple(documents)
-    taken = {document.id for document in documents}
-    return tuple(passage for document in documents for passage in _chunk(document, words, taken=taken))
+    if isinstance(documents, Spooled):
+        key = hashlib.sha256(f"passages {VERSION} {words} {documents.digest}".encode()).hexdigest()
+    else:
+        documents, key = tuple(documents), ""
+    taken = _Ids(documents)
+    cut = (passage for document in documents for passage in _chunk(document, words, taken=taken))
+    return kept(cut, Passage, key=key)
+
+
+class _Ids:
+    """Which ids there are, in eight bytes each. Two ids of one hash, one in 10^13, cost a passage a mark more."""
+
+    def __init__(self, documents: Sequence[Document]) -> None:
+        self._held = np.fromiter((_hash(one.id) for one in documents), dtype=np.uint64, count=len(documents))
+        self._held.sort()
+
+    def __contains__(self, name: str) -> bool:
+        wanted = np.uint64(_hash(name))
+        at = int(np.searchsorted(self._held, wanted))
+        return at < len(self._held) and bool(self._held[at] == wanted)
+
+
+def _hash(name: str) -> int:
+    return int.from_bytes(hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest())
 
 
 def sentences(text: str) -> list[str]:
@@ -34,13 +63,12 @@ def sentences(text: str) -> list[str]:
     return [part for part in parts if part]
 
 
-def _chunk(document: Document, words: int, *, taken: set[str]) -> Iterator[Passage]:
+def _chunk(document: Document, words: int, *, taken: _Ids) -> Iterator[Passage]:
     pieces = list(_packed(_units(document.text, words), words))
     for number, text in enumerate(pieces, start=1):
         name = document.id
         while len(pieces) > 1 and name in taken:
             name = f"{document.id}#{number}" if name == document.id else f"{name}'"
-        taken.add(name)
         yield Passage(id=name, document_id=document.id, title=document.title, text=text)
 
 

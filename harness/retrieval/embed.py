@@ -17,8 +17,7 @@ from harness.errors import MissingModel
 from harness.models import bundled
 from harness.models.device import has_bf16_units, machine
 from harness.models.local import fetch, keep_quiet, weights_digest
-
-Vectors = npt.NDArray[np.float32]
+from harness.retrieval.stores.base import Vectors as Vectors
 
 
 class Embedder(Protocol):
@@ -37,6 +36,10 @@ class SentenceEmbedder:
     def __init__(self, name: str | None = None) -> None:
         self._folder, self.name, self.digest = _resolve(name)
         self._model: Any = None
+
+    def __reduce__(self) -> tuple[type[SentenceEmbedder], tuple[str | None]]:
+        """Travels to another process as its name: the weights are loaded there."""
+        return SentenceEmbedder, (None if self.name == bundled.EMBEDDER.name else self.name,)
 
     def encode(self, texts: Sequence[str], *, fresh: bool = False) -> Vectors:
         """One unit vector a text; known texts come from the cache unless `fresh` (to time the real work)."""
@@ -73,16 +76,35 @@ def cached_encode(encode: Any, texts: Sequence[str], *, folder: Path) -> Vectors
     One file a list (named by the list's digest, written beside and renamed), so it is whole or absent; after the array
     stands a digest of it and of the list, and a file that it does not fit is made again.
     """
-    digest = hashlib.sha256("\x00".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
-    path = folder / f"{digest[:32]}.npy"
+    path, digest = _place(texts, folder)
     kept = _kept(path, digest)
     if kept is not None and len(kept) == len(texts):
         return kept
-    unique = list(dict.fromkeys(texts))
-    vectors = dict(zip(unique, encode(unique), strict=True))
-    made = np.stack([vectors[text] for text in texts]).astype(np.float32)
+    made = _encoded(encode, texts)
     _save(made, path, digest)
     return made
+
+
+def cached_file(encode: Any, texts: Sequence[str], *, folder: Path, dtype: type[np.floating[Any]]) -> Path | None:
+    """The file that holds the vectors of this list, made where it is missing or damaged; None where it cannot be."""
+    path, digest = _place(texts, folder)
+    kept = _kept(path, digest)
+    if kept is not None and len(kept) == len(texts) and kept.dtype == dtype:
+        return path
+    path.unlink(missing_ok=True)
+    _save(_encoded(encode, texts).astype(dtype), path, digest)
+    return path if path.is_file() else None
+
+
+def _place(texts: Sequence[str], folder: Path) -> tuple[Path, str]:
+    digest = hashlib.sha256("\x00".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
+    return folder / f"{digest[:32]}.npy", digest
+
+
+def _encoded(encode: Any, texts: Sequence[str]) -> Vectors:
+    unique = list(dict.fromkeys(texts))
+    vectors = dict(zip(unique, encode(unique), strict=True))
+    return np.stack([vectors[text] for text in texts]).astype(np.float32)
 
 
 def _kept(path: Path, digest: str) -> Vectors | None:
@@ -103,7 +125,7 @@ def _seal(array: bytes, digest: str) -> bytes:
     return hashlib.sha256(digest.encode() + array).digest()
 
 
-def _save(vectors: Vectors, path: Path, digest: str) -> None:
+def _save(vectors: npt.NDArray[np.floating[Any]], path: Path, digest: str) -> None:
     """A cache that cannot be written is no reason to stop."""
     array = io.BytesIO()
     np.save(array, vectors, allow_pickle=False)

@@ -1,27 +1,68 @@
-"""Nearest texts by cosine, with FAISS."""
+"""Nearest texts by cosine, with FAISS: exact while they are few, lists on disk where they are many."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Protocol
 
+import msgspec
 import numpy as np
 
+from harness.disk import cache_folder
+from harness.errors import UserError
 from harness.retrieval.embed import Embedder, Vectors
+from harness.retrieval.shards import Shards, embedded
+from harness.retrieval.stores.base import VectorStore
+from harness.retrieval.stores.flat import FlatStore
+from harness.retrieval.stores.lists import SAMPLE, ListStore
+from harness.retrieval.texts import AT_ONCE as AT_ONCE
 
-AT_ONCE = 65_536
-"""Texts embedded before their vectors go into the index, so that a large corpus's vectors are not held twice."""
+MOST_EXACT = 65_536
+"""Texts up to which the search is exact, and all vectors are held in memory: 100 MB of 384 numbers."""
+ENOUGH_FOUND = 0.95
+"""Share of the really nearest that is to be found: so many lists are searched."""
+FIRST_LISTS = 8
+CHECKED, CHECKED_K = 200, 10
+VERSION = 1
+
+
+class Rows(Protocol):
+    """Vectors by position."""
+
+    def rows(self, positions: list[int]) -> Vectors:
+        """The vectors at these positions, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """How much of what is really nearest an approximate index finds."""
+
+    share: float
+    """Of the `k` nearest of `queries` passages, 0..1."""
+    k: int
+    queries: int
+    searched: int
+    """Lists searched for a query ..."""
+    lists: int
+    """... of so many."""
 
 
 @dataclass(frozen=True, slots=True)
 class VectorIndex:
-    """Exact inner-product search over unit vectors (cosine)."""
+    """Inner-product search over unit vectors (cosine)."""
 
     embedder: Embedder
     size: int
-    flat: Any
-    """A `faiss.IndexFlatIP`."""
+    store: VectorStore
+    vectors: Rows
+    recall: Recall | None = None
+    """None: the search is exact."""
 
     def search(self, queries: Sequence[str], *, k: int, fresh: bool = False) -> list[list[int]]:
         """Positions of the k nearest texts of each query, nearest first (fewer where the index is smaller)."""
@@ -31,17 +72,156 @@ class VectorIndex:
 
     def nearest(self, vectors: Vectors, *, k: int) -> list[list[int]]:
         """The same for queries that are vectors already."""
-        found = self.flat.search(np.ascontiguousarray(vectors), min(k, self.size))[1]
-        return [[int(i) for i in row if i >= 0] for row in found]
+        return self.store.nearest(vectors, k=k)
+
+    @property
+    def note(self) -> str:
+        """A sentence for the report; empty where the search is exact."""
+        one = self.recall
+        if one is None:
+            return ""
+        return (
+            f"The {self.size:,} passages are searched approximately ({one.searched} of {one.lists} lists): measured on "
+            f"{one.queries} of them, {one.share:.0%} of the {one.k} really nearest are found."
+        )
 
 
-def build_index(embedder: Embedder, texts: Sequence[str]) -> VectorIndex:
-    """Index these texts; positions in the answers are positions in `texts`."""
-    import faiss
+def build_index(embedder: Embedder, texts: Sequence[str], *, vector_store: str | None = None) -> VectorIndex:
+    """Index these texts; positions in the answers are positions in `texts`.
 
-    flat: Any = None
-    for start in range(0, max(1, len(texts)), AT_ONCE):
-        vectors: Vectors = embedder.encode(texts[start : start + AT_ONCE])
-        flat = faiss.IndexFlatIP(vectors.shape[1]) if flat is None else flat
-        flat.add(np.ascontiguousarray(vectors))
-    return VectorIndex(embedder, len(texts), flat)
+    `vector_store`: `qdrant:` and the address of a server that shall hold and search them; None: they are searched here.
+    """
+    if vector_store is not None:
+        return _elsewhere(embedder, texts, vector_store)
+    if len(texts) > MOST_EXACT:
+        return _large(embedder, texts)
+    flat = FlatStore()
+    if texts:
+        flat.add(embedder.encode(texts[:]))
+    return VectorIndex(embedder, len(texts), flat, flat)
+
+
+def _elsewhere(embedder: Embedder, texts: Sequence[str], place: str) -> VectorIndex:
+    from harness.retrieval.stores.qdrant import QdrantStore
+
+    store, shards = QdrantStore(place.partition(":")[2]), embedded(embedder, texts)
+    for vectors in shards:
+        store.add(vectors)
+    return VectorIndex(embedder, shards.size, store, shards)
+
+
+# Many texts
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What is kept beside a built index."""
+
+    recall: Recall
+    seals: dict[str, str]
+    """File -> SHA-256 (hex)."""
+
+
+def _large(embedder: Embedder, texts: Sequence[str]) -> VectorIndex:
+    shards = embedded(embedder, texts)
+    names = "".join(path.stem for path in shards.paths)
+    key = hashlib.sha256(f"{VERSION} {shards.paths[0].parent.name} {names}".encode()).hexdigest()
+    folder = cache_folder() / "indexes" / key[:32]
+    about = _sound(folder)
+    if about is None:
+        about = _built(shards, folder)
+    store = ListStore(folder)
+    store.search_lists(about.recall.searched)
+    return VectorIndex(embedder, shards.size, store, shards, about.recall)
+
+
+def _sound(folder: Path) -> _About | None:
+    """What is said of a built index; None where it is not there, or not as it was written."""
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        about = msgspec.json.decode((folder / "about.json").read_bytes(), type=_About)
+        if all(_seal(folder / name) == seal for name, seal in about.seals.items()):
+            return about
+    return None
+
+
+def _seal(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _built(shards: Shards, folder: Path) -> _About:
+    """Build the index beside its place and move it there."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as place:
+            home = Path(place) / "index"
+            home.mkdir()
+            store = ListStore(home, sample(shards))
+            for vectors in shards:
+                store.add(vectors)
+            store.close()
+            recall = settled(store, shards)
+            about = _About(recall, {path.name: _seal(path) for path in home.iterdir()})
+            (home / "about.json").write_bytes(msgspec.json.encode(about))
+            shutil.rmtree(folder, ignore_errors=True)
+            home.rename(folder)
+    except OSError as error:
+        raise UserError(
+            f"The index of {shards.size:,} passages cannot be kept in {folder.parent} ({error.strerror or error}). "
+            "Make room there, or name another folder with BAKEOFF_CACHE."
+        ) from error
+    return about
+
+
+def sample(shards: Shards) -> Vectors:
+    """Vectors drawn with a fixed seed, as many as centres are found on, in their order."""
+    many = min(SAMPLE, shards.size)
+    drawn = np.sort(np.random.default_rng(0).choice(shards.size, many, replace=False))
+    found: Vectors = np.zeros((many, shards.dimension), dtype=np.float32)
+    start = at = 0
+    for vectors in shards:
+        own = drawn[(drawn >= start) & (drawn < start + len(vectors))] - start
+        found[at : at + len(own)] = vectors[own]
+        start, at = start + len(vectors), at + len(own)
+    return found
+
+
+def settled(store: ListStore, shards: Shards) -> Recall:
+    """Search more and more lists until enough of what an exact search finds is found, on passages as queries.
+
+    A passage finds itself; it is left out on both sides.
+    """
+    many = min(CHECKED, shards.size)
+    asked = np.sort(np.random.default_rng(1).choice(shards.size, many, replace=False))
+    queries = shards.rows([int(place) for place in asked])
+    truth = exact(shards, queries, k=CHECKED_K + 1)
+    lists = FIRST_LISTS
+    while True:
+        store.search_lists(lists)
+        found = store.nearest(queries, k=CHECKED_K + 1)
+        share = float(np.mean([_found(own, row, best) for own, row, best in zip(asked, found, truth, strict=True)]))
+        if share >= ENOUGH_FOUND or lists >= store.lists:
+            return Recall(share, CHECKED_K, many, min(lists, store.lists), store.lists)
+        lists *= 2
+
+
+def _found(own: int, row: Sequence[int], best: Sequence[int]) -> float:
+    wanted = [place for place in best if place != own][:CHECKED_K]
+    given = [place for place in row if place != own][:CHECKED_K]
+    return len(set(wanted) & set(given)) / len(wanted)
+
+
+def exact(shards: Shards, queries: Vectors, *, k: int) -> list[list[int]]:
+    """The k nearest of each query among all vectors, read shard by shard."""
+    scores = np.full((len(queries), 0), 0.0, dtype=np.float32)
+    places = np.zeros((len(queries), 0), dtype=np.int64)
+    start = 0
+    for vectors in shards:
+        here = np.broadcast_to(np.arange(start, start + len(vectors)), (len(queries), len(vectors)))
+        scores = np.concatenate([scores, queries @ vectors.T], axis=1)
+        places = np.concatenate([places, here], axis=1)
+        best = np.argpartition(-scores, min(k, scores.shape[1]) - 1, axis=1)[:, :k]
+        scores, places = np.take_along_axis(scores, best, axis=1), np.take_along_axis(places, best, axis=1)
+        start += len(vectors)
+    order = np.argsort(-scores, axis=1, kind="stable")
+    return [[int(place) for place in row] for row in np.take_along_axis(places, order, axis=1)]

@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.retrieval.words import words
+from harness.retrieval.postings import Postings, build_postings, first_of
+from harness.retrieval.words import BIGRAMS, words
 
-BIGRAMS = 2
+MOST_HELD = 65_536
+"""Texts up to which the index is held in memory; above, it lies on disk (`postings`), with the same scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,12 @@ class LexicalIndex:
         return found
 
 
-def build_lexical(texts: Sequence[str]) -> LexicalIndex:
+def build_lexical(texts: Sequence[str]) -> LexicalIndex | LargeLexicalIndex:
     """Index these texts; positions in the answers are positions in `texts`."""
     if not texts:
         return LexicalIndex(0, None)
+    if len(texts) > MOST_HELD:
+        return LargeLexicalIndex(build_postings(texts))
     import bm25s
 
     index = bm25s.BM25()
@@ -61,9 +65,24 @@ def build_lexical(texts: Sequence[str]) -> LexicalIndex:
 
 def _best(scores: npt.NDArray[np.float32], k: int) -> list[int]:
     """Positions of the k largest, equals in order."""
-    k = min(k, len(scores))
-    if k == 0:
-        return []
-    least = np.partition(scores, len(scores) - k)[len(scores) - k]
-    near = np.flatnonzero(scores >= least)
-    return [int(i) for i in near[np.argsort(-scores[near], kind="stable")][:k]]
+    return [int(place) for place in first_of(scores, k)]
+
+
+@dataclass(frozen=True, slots=True)
+class LargeLexicalIndex:
+    """The same over many texts."""
+
+    postings: Postings
+
+    @property
+    def size(self) -> int:
+        """How many texts there are."""
+        return self.postings.size
+
+    def search(self, queries: Sequence[str], *, k: int) -> list[list[int]]:
+        """As `LexicalIndex.search`."""
+        return self.postings.best(queries, k=k, least=-1.0)
+
+    def matching(self, queries: Sequence[str], *, k: int) -> list[list[int]]:
+        """As `LexicalIndex.matching`."""
+        return self.postings.best(queries, k=k, least=0.0)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from harness.errors import MissingModel
 from harness.models.device import machine
 from harness.models.local import fetch, keep_quiet
+from harness.records import Passage
 from harness.retrieval.chunks import sentences
 from harness.retrieval.embed import Embedder, Vectors
 from harness.retrieval.index import VectorIndex
@@ -72,9 +73,13 @@ class SentenceReranker:
         return [[self._score(v, i) for i in row] for v, row in zip(asked.vectors, candidates, strict=True)]
 
     def _score(self, query: Vectors, position: int) -> float:
-        whole = float(self.index.flat.reconstruct(position) @ query)
         own = self.sentences[self.starts[position] : self.starts[position + 1]]
-        return (whole + (float((own @ query).max()) if len(own) else whole)) / 2
+        return _mean_of_best(self.index.vectors.rows([position])[0], own, query)
+
+
+def _mean_of_best(vector: Vectors, own: Vectors, query: Vectors) -> float:
+    whole = float(vector @ query)
+    return (whole + (float((own @ query).max()) if len(own) else whole)) / 2
 
 
 def build_sentence_reranker(index: VectorIndex, texts: Sequence[str]) -> SentenceReranker:
@@ -83,6 +88,27 @@ def build_sentence_reranker(index: VectorIndex, texts: Sequence[str]) -> Sentenc
     starts = np.cumsum([0, *map(len, split)], dtype=np.int64)
     vectors = index.embedder.encode([sentence for own in split for sentence in own])
     return SentenceReranker(index, vectors, starts)
+
+
+@dataclass(frozen=True, slots=True)
+class LateSentenceReranker:
+    """The same where passages are many: the sentences of the candidates only are embedded, when they are asked for."""
+
+    index: VectorIndex
+    passages: Sequence[Passage]
+
+    def scores(self, asked: Asked, candidates: Sequence[Sequence[int]]) -> list[list[float]]:
+        """Each different candidate is embedded once a search."""
+        places = sorted({place for row in candidates for place in row})
+        split = [sentences(self.passages[place].text) for place in places]
+        starts = np.cumsum([0, *map(len, split)], dtype=np.int64)
+        vectors = self.index.embedder.encode([sentence for own in split for sentence in own])
+        whole = dict(zip(places, self.index.vectors.rows(places), strict=True)) if places else {}
+        own = {place: vectors[starts[i] : starts[i + 1]] for i, place in enumerate(places)}
+        return [
+            [_mean_of_best(whole[i], own[i], query) for i in row]
+            for query, row in zip(asked.vectors, candidates, strict=True)
+        ]
 
 
 class CrossEncoderReranker:

@@ -10,44 +10,45 @@ from harness.records import Passage
 from harness.retrieval.embed import Embedder
 from harness.retrieval.hybrid import DEPTH, fused
 from harness.retrieval.index import VectorIndex, build_index
-from harness.retrieval.lexical import LexicalIndex, build_lexical
+from harness.retrieval.lexical import LargeLexicalIndex, LexicalIndex, build_lexical
 from harness.retrieval.rerank import (
     CANDIDATES,
     Asked,
     CrossEncoderReranker,
+    LateSentenceReranker,
     Reranker,
     build_sentence_reranker,
     reranked,
 )
 from harness.retrieval.settings import DEFAULT, RetrievalSettings
-
-
-def indexed_text(passage: Passage) -> str:
-    """What of a passage is searched: its title and its text."""
-    return f"{passage.title}\n{passage.text}" if passage.title else passage.text
+from harness.retrieval.texts import Texts
+from harness.retrieval.texts import indexed_text as indexed_text
 
 
 @dataclass(frozen=True)
 class Shelf:
     """Passages with their indexes, each built when first wanted; not slotted for that reason."""
 
-    passages: tuple[Passage, ...]
+    passages: Sequence[Passage]
     embedder: Embedder
     cross_encoder: str | None = None
     """Folder or id of the model that reranks; None: the built-in way."""
+    vector_store: str | None = None
+    """`qdrant:` and an address; None: vectors are searched here."""
 
     @cached_property
-    def texts(self) -> list[str]:
+    def texts(self) -> Sequence[str]:
         """What is searched, one text a passage."""
-        return [indexed_text(passage) for passage in self.passages]
+        made = Texts(self.passages)
+        return made[:] if isinstance(self.passages, tuple) else made
 
     @cached_property
     def dense(self) -> VectorIndex:
         """Nearest by cosine."""
-        return build_index(self.embedder, self.texts)
+        return build_index(self.embedder, self.texts, vector_store=self.vector_store)
 
     @cached_property
-    def lexical(self) -> LexicalIndex:
+    def lexical(self) -> LexicalIndex | LargeLexicalIndex:
         """Best by shared words."""
         return build_lexical(self.texts)
 
@@ -56,6 +57,8 @@ class Shelf:
         """What looks at the first candidates once more."""
         if self.cross_encoder is not None:
             return CrossEncoderReranker(self.cross_encoder, self.texts)
+        if not isinstance(self.passages, tuple):
+            return LateSentenceReranker(self.dense, self.passages)
         return build_sentence_reranker(self.dense, [passage.text for passage in self.passages])
 
 
@@ -78,6 +81,11 @@ class Retriever:
             return self._found(asked, k)
         found = self._found(asked, max(k, CANDIDATES))
         return [row[:k] for row in reranked(self.shelf.reranker, asked, found)]
+
+    @property
+    def note(self) -> str:
+        """How much an approximate search finds, in a sentence; empty where the search is exact."""
+        return self.shelf.dense.note if self.settings.way != "bm25" and self.shelf.passages else ""
 
     def _found(self, asked: Asked, k: int) -> list[list[int]]:
         if self.settings.way == "bm25":

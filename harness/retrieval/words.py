@@ -11,6 +11,10 @@ _UNSPACED = re.compile(
 """Thai, Lao, Burmese, Khmer, Japanese and Chinese are written without spaces between words."""
 
 
+BIGRAMS = 2
+"""Characters of a word of scripts without spaces, where texts are indexed."""
+
+
 class _Kept(dict[int, str]):
     """Letters, their marks and digits as they are, everything else as a space; filled as characters are met."""
 

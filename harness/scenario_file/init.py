@@ -1,15 +1,17 @@
-"""What `bakeoff init` does: one table -> a scenario folder, or a folder with rows -> its `scenario.toml`."""
+"""What `bakeoff init` does: a table or a dataset -> a scenario folder, or a folder with rows -> its `scenario.toml`."""
 
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import InputProblems
 from harness.scenario import Case, Problem, Scenario
 from harness.scenario_file.columns import ColumnMap, resolve_columns, table_cases
+from harness.scenario_file.hugging_face import SavedDataset, is_saved_dataset, read_saved_dataset
 from harness.scenario_file.place import SETTINGS_FILE
 from harness.scenario_file.read import Overrides, read_scenario
 from harness.scenario_file.split import eval_target, split
@@ -46,15 +48,22 @@ def init_folder(
 ) -> InitResult:
     """Write `eval.jsonl`, `train.jsonl` and `scenario.toml` into `into` from a table, split in two.
 
-    Where `source` is a folder (with an `eval.jsonl`), only its `scenario.toml` is written and `into` is that folder.
+    A dataset written by `save_to_disk` keeps its own split into train and test where it has one. Where `source` is
+    another folder (with an `eval.jsonl`), only its `scenario.toml` is written and `into` is that folder.
     Files that exist are overwritten only with `force`. Raises InputProblems, and OSError where `into` is not writable.
     """
-    if _is_folder(source):
+    if _is_folder(source) and not is_saved_dataset(source):
         return _init_existing(source, force=force)
     faults = list(_option_faults(eval_share, eval_size))
     if faults:
         raise InputProblems(faults)
-    table = read_table(source)
+    if source.is_dir():
+        saved = read_saved_dataset(source)
+        if saved.held_out is not None:
+            return _init_of_splits(saved, source, into=into, columns=columns, size=eval_size, seed=seed, force=force)
+        table = next(iter(saved.splits.values()))
+    else:
+        table = read_table(source)
     cases, problems = table_cases(table, resolve_columns(columns, table, name=source.name), name=source.name)
     _refuse_overwriting([into / name for name in (*ROW_FILES, SETTINGS_FILE)], source=source, force=force)
     train, held_out = split(cases, eval_target(len(cases), share=eval_share, size=eval_size), seed=seed)
@@ -72,6 +81,39 @@ def init_folder(
         sentences=tuple(_sentences(train, held_out, skipped=skipped, seed=seed)),
         problems=(*table.warnings, *problems, *scenario.warnings),
     )
+
+
+def _init_of_splits(
+    saved: SavedDataset,
+    source: Path,
+    *,
+    into: Path,
+    columns: ColumnMap,
+    size: int | None,
+    seed: int,
+    force: bool,
+) -> InitResult:
+    """A dataset that was split by whoever made it: its own splits stand."""
+    _refuse_overwriting([into / name for name in (*ROW_FILES, SETTINGS_FILE)], source=None, force=force)
+    eval_name = saved.held_out or ""
+    made: dict[str, list[Case]] = {}
+    problems: list[Problem] = []
+    skipped = 0
+    for name in (eval_name, "train"):
+        table, place = saved.splits[name], f"{source.name}/{name}"
+        found, said = table_cases(table, resolve_columns(columns, table, name=place), name=place)
+        made[name] = [replace(case, id=f"{name}-{case.id}") for case in found] if columns.id is None else list(found)
+        problems += [*table.warnings, *said]
+        skipped += table.skipped + len(table.rows) - len(found)
+    held_out = made[eval_name]
+    if size is not None and size < len(held_out):
+        held_out = sorted(random.Random(seed).sample(held_out, size), key=held_out.index)
+    scenario = _write(into, train=made["train"], held_out=held_out, seed=seed)
+    of = f" ({len(held_out)} of its {len(made[eval_name])} rows)" if len(held_out) < len(made[eval_name]) else ""
+    sentence = f"The dataset's own splits were taken: {eval_name!r} for eval{of}, 'train' for training."
+    written = tuple(into / name for name in (*ROW_FILES, SETTINGS_FILE))
+    said_all = (*problems, *scenario.warnings)
+    return InitResult(scenario, written, len(made["train"]), len(held_out), skipped, (sentence,), said_all)
 
 
 def _is_folder(source: Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from harness.scenario import (
     Scenario,
 )
 from harness.scenario_file.budget import error_budget
+from harness.scenario_file.endpoint import NO_ENDPOINT, EndpointSettings, endpoint_problems, endpoint_wish, laid_over
 from harness.scenario_file.fit import metric_problem, row_problems
 from harness.scenario_file.infer import KNOWN_METRICS
 from harness.scenario_file.later import LABELS, PARAPHRASES, SCHEMA, Later, read_later
@@ -58,6 +59,8 @@ class Overrides:
     seeds: int | None = None
     """Training seeds of every tuned arm."""
     stop_early: bool = False
+    endpoint: EndpointSettings = NO_ENDPOINT
+    """Settings of `[endpoint]`."""
 
 
 NO_OVERRIDES = Overrides()
@@ -72,7 +75,7 @@ class _Files:
     settings: Settings
     eval: Rows
     train: Rows
-    documents: tuple[Document, ...]
+    documents: Sequence[Document]
     later: Later
     problems: tuple[Problem, ...]
     """All problems of all files: eval, train, documents, settings."""
@@ -135,6 +138,7 @@ def read_what_is_readable(
     problems += row_problems(files.train.cases, settled, name=files.train_file, settings=settings)
     problems += metric_problem(settings, settled.kind, toml=files.toml, known_metrics=known_metrics)
     problems += _margin_problems(settings, toml=files.toml)
+    problems += endpoint_problems(settings.endpoint, model=settings.model)
     scenario = _scenario(files, settings, settled=settled, warnings=(*problems, *settled.warnings))
     return Reading(_cut(scenario, overrides), tuple(problems))
 
@@ -218,6 +222,7 @@ def _merged(settings: Settings, overrides: Overrides) -> Settings:
         arms=overrides.arms or settings.arms,
         seed=settings.seed if overrides.seed is None else overrides.seed,
         experiments=_asked_for(settings.experiments, overrides),
+        endpoint=laid_over(settings.endpoint, overrides.endpoint, model=overrides.model),
     )
 
 
@@ -256,8 +261,10 @@ def _scenario(files: _Files, settings: Settings, *, settled: Settled, warnings: 
         criteria=settings.criteria,
         seed=settings.seed or 0,
         model=settings.model,
+        endpoint=endpoint_wish(settings.endpoint, model=settings.model),
         embedder=settings.embedder,
         reranker=settings.reranker,
+        vector_store=settings.vector_store,
         inferred=settled.inferred,
         warnings=warnings,
         digests=tuple(_digests(files)),
@@ -271,7 +278,8 @@ def _scenario(files: _Files, settings: Settings, *, settled: Settled, warnings: 
 def _experiments(settings: Settings) -> Experiments:
     said = settings.experiments
     usual = Experiments()
-    return Experiments(said.seeds, said.run, said.cases or usual.cases, said.stop_early, settings.judge)
+    seeds = said.seeds if settings.endpoint is None else 1  # nothing is trained there
+    return Experiments(seeds, said.run, said.cases or usual.cases, said.stop_early, settings.judge)
 
 
 def _digests(files: _Files) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,7 @@
-"""Tables as people keep them (CSV, TSV, XLSX, Parquet, JSON, JSON Lines) -> named cells with row numbers.
+"""Tables as people keep them (CSV, TSV, XLSX, Parquet, Arrow, JSON, JSON Lines) -> named cells with row numbers.
 
-Cells keep what they hold: in CSV "007" stays "007" and "NA" stays "NA". The libraries for XLSX and Parquet work in a
-helper process with limits (`harness.apart`).
+Cells keep what they hold: in CSV "007" stays "007" and "NA" stays "NA". The libraries for XLSX, Parquet and Arrow work
+in a helper process with limits (`harness.apart`).
 """
 
 from __future__ import annotations
@@ -217,6 +217,24 @@ def _parquet_rows(path: Path) -> tuple[tuple[str, ...], list[dict[str, object]]]
     return tuple(columns), rows
 
 
+def _arrow(path: Path) -> Table:
+    with Apart() as apart:
+        columns, rows = apart.call(arrow_rows, path)
+    return Table(columns, tuple(TableRow(number, row) for number, row in enumerate(rows, start=1)))
+
+
+def arrow_rows(path: Path) -> tuple[tuple[str, ...], list[dict[str, object]]]:
+    """Both forms of Arrow files: the stream that `datasets` writes, and the file with an index (Feather)."""
+    import pyarrow as pa
+
+    try:
+        indexed = path.open("rb").read(6) == b"ARROW1"
+        whole = (pa.ipc.open_file if indexed else pa.ipc.open_stream)(str(path)).read_all()
+        return tuple(whole.column_names), whole.to_pylist()
+    except (pa.ArrowException, OSError, *DAMAGED) as error:
+        raise Refused(f"cannot be read as Arrow ({str(error)[:100]}); write it again") from error
+
+
 def _json(path: Path) -> Table:
     data = path.read_bytes()
     fault = encoding_fault(data[:4096])
@@ -268,6 +286,7 @@ READERS: dict[str, Callable[[Path], Table]] = {
     ".tsv": _delimited,
     ".xlsx": _xlsx,
     ".parquet": _parquet,
+    ".arrow": _arrow,
     ".json": _json,
     ".jsonl": _jsonl,
 }

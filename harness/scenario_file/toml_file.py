@@ -30,9 +30,11 @@ from harness.scenario import (
 )
 from harness.scenario_file.advice import read_advice, shown
 from harness.scenario_file.budget import EXPECTED, error_budget
+from harness.scenario_file.endpoint import CHECKS as ENDPOINT_CHECKS
+from harness.scenario_file.endpoint import EndpointSettings
 
 KNOWN_ARMS = (CONTROL, *LADDER)
-_TABLES = ("rule", "files", "tuning", "experiments", "judge", "criteria")
+_TABLES = ("rule", "files", "tuning", "experiments", "judge", "criteria", "endpoint")
 RESERVED = ("advice",)
 """Tables that are read elsewhere (`scenario_file.advice`)."""
 
@@ -114,12 +116,14 @@ class Settings:
     model: str | None = None
     embedder: str | None = None
     reranker: str | None = None
+    vector_store: str | None = None
     rule: RuleSettings = RuleSettings()
     files: FileSettings = FileSettings()
     tuning: TuningWish = NO_WISH
     experiments: ExperimentSettings = ExperimentSettings()
     judge: JudgeWish = NO_JUDGE
     criteria: Criteria | None = None
+    endpoint: EndpointSettings | None = None
     advice: StatedAdvice | None = None
 
 
@@ -272,6 +276,7 @@ def _checks(known_arms: tuple[str, ...]) -> Checks:
             "model": _text,
             "embedder": _text,
             "reranker": _text,
+            "vector_store": _store,
         },
         "rule": {
             "metric": _text,
@@ -286,6 +291,8 @@ def _checks(known_arms: tuple[str, ...]) -> Checks:
             "epochs": partial(_whole, low=1),
             "rank": partial(_whole, low=1),
             "learning_rate": partial(_share, what="0.0005 is a usual one", open_ends=True),
+            "sweep": partial(_whole, low=2),
+            "bits": _four,
         },
         "experiments": {
             "seeds": partial(_whole, low=1),
@@ -295,6 +302,7 @@ def _checks(known_arms: tuple[str, ...]) -> Checks:
         },
         "judge": {"model": _text, "endpoint": _text, "key_variable": _text},
         "criteria": dict.fromkeys(("quality", "cost", "latency", "freshness", "risk"), _weight),
+        "endpoint": dict(ENDPOINT_CHECKS),
     }
 
 
@@ -302,6 +310,18 @@ def _text(value: object) -> str | None:
     if not isinstance(value, str):
         return f"must be a text in double quotes; got {shown(value)}"
     return None if value.strip() else "is empty; write a text, or take the line out"
+
+
+def _store(value: object) -> str | None:
+    if isinstance(value, str) and re.fullmatch(r"qdrant:(:memory:|https?://[^\s@?#]+)", value):
+        return None
+    return f'must be "qdrant:" and the address of a server, such as "qdrant:http://localhost:6333"; got {shown(value)}'
+
+
+def _four(value: object) -> str | None:
+    if value == 4 and isinstance(value, int):
+        return None
+    return f"must be 4 (the weights are held in four bits), or be left out; got {shown(value)}"
 
 
 def _flag(value: object) -> str | None:

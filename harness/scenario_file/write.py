@@ -50,6 +50,8 @@ def _tuning(scenario: Scenario) -> Iterator[str]:
         yield _line("epochs", wish.epochs, "Passes over the training examples, at most.")
         yield _line("rank", wish.rank, "Rank of the adapter.")
         yield _line("learning_rate", wish.learning_rate, "Peak learning rate.")
+        yield _line("sweep", wish.sweep, "Pairs of rank and learning rate to try on dev (Optuna).")
+        yield _line("bits", wish.bits, "Bits of a weight; 4 lets a model of four times the size fit.")
 
 
 def _instruction(scenario: Scenario) -> str:

@@ -17,9 +17,9 @@ import psutil
 
 from harness.errors import ArmFailed
 from harness.generation.lean import forget
-from harness.models.local import LoadedModel
+from harness.models.local import LoadedModel, in_four_bits
 from harness.tuning.examples import TrainingText
-from harness.tuning.lora import WEIGHTS_FILE, Progress, Trainer, TuningResult, TuningSettings, tune
+from harness.tuning.lora import WEIGHTS_FILE, Progress, Trainer, TuningResult, TuningSettings, recomputing, tune
 
 FULL_TUNING = "full_tuning"
 """The arm whose tuning changes every weight."""
@@ -46,14 +46,17 @@ def tune_all_weights(
     settings: TuningSettings,
     out: Path,
     progress: Progress = lambda what, share: None,
+    key: str = "",
 ) -> TuningResult:
     """Train all weights and save them to `out`; the network comes out with the weights that it had.
 
     Raises:
-        ArmFailed: the machine has too little free memory.
+        ArmFailed: the machine has too little free memory, or the weights are in four bits.
     """
+    if in_four_bits(loaded.network):
+        raise ArmFailed("weights that are held in four bits cannot all be tuned; LoRA can, or take bits = 4 out")
     check_memory(loaded.network)
-    return tune(loaded, examples, dev=dev, settings=settings, out=out, progress=progress, opened=_all_weights)
+    return tune(loaded, examples, dev=dev, settings=settings, out=out, progress=progress, opened=_all_weights, key=key)
 
 
 def check_memory(network: Any) -> None:
@@ -109,7 +112,8 @@ def _all_weights(loaded: LoadedModel, settings: TuningSettings) -> Iterator[Trai
     try:
         trainer = _FullTrainer(loaded, network)
         try:
-            yield trainer
+            with recomputing(network, wanted=settings.recompute):
+                yield trainer
         finally:
             trainer.restore(trainer.initial)
     finally:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +19,8 @@ from harness.generation.batching import batches_by_length
 from harness.generation.decode import expanded
 from harness.generation.lean import forget
 from harness.models.bundled import file_digest
-from harness.models.local import LoadedModel
+from harness.models.local import LoadedModel, in_four_bits
+from harness.tuning.checkpoint import Checkpoints, Reached
 from harness.tuning.examples import Row, RowSet, TrainingText, row_set, shuffled_batches
 from harness.tuning.lean import lean_layers
 from harness.tuning.packing import packed_loss
@@ -47,6 +48,11 @@ class TuningSettings:
     rows: int = 16
     trial_steps: int = 20
     seed: int = 0
+    recompute: bool = False
+    """Each layer is computed again on the way back instead of kept (gradient checkpointing, Chen et al. 2016, arXiv
+    1604.06174): a third more work for a fraction of the memory."""
+    sweep: int = 0
+    """Pairs of rank and learning rate that were, or are to be, tried (`tuning/sweep.py`); 0: `learning_rates` only."""
     full: bool = False
     """All weights instead of an adapter (`tuning/full.py`); rank and alpha then say nothing."""
 
@@ -68,6 +74,10 @@ class TuningResult:
     tokens: int
     """Training tokens, each row with its whole prompt."""
     seconds: float
+    notes: tuple[str, ...] = ()
+    """What came of its checkpoints, where that is worth knowing."""
+    checkpoint_seconds: float = 0.0
+    """Of `seconds`, since it last went on: what writing them took."""
 
 
 def encode_rows(loaded: LoadedModel, texts: Sequence[TrainingText]) -> list[Row]:
@@ -85,6 +95,7 @@ def tune(
     out: Path,
     progress: Progress = lambda what, share: None,
     opened: Opened | None = None,
+    key: str = "",
 ) -> TuningResult:
     """Train an adapter and save it to `out`; the base weights come out untouched.
 
@@ -92,26 +103,81 @@ def tune(
 
     Args:
         opened: makes what is trained; None: an adapter.
+        key: digest of everything that determines the tuning: it then keeps checkpoints in `out`, and goes on from one
+            that an interrupted tuning with the same key left there. Empty: neither.
     """
-    start = time.perf_counter()
     train = row_set(encode_rows(loaded, examples))
     held = row_set(encode_rows(loaded, dev), prefix=train.prefix) if dev else None
-    with (opened or _adapter)(loaded, settings) as trainer:
-        rate, trials = _choose_rate(trainer, train, held, settings=settings, progress=progress)
-        losses, best = _train(
-            trainer, train, held, settings=replace(settings, learning_rates=(rate,)), progress=progress
-        )
+    checkpoints = Checkpoints(out, key)
+    with (opened or fresh_adapter)(loaded, settings) as trainer:
+        under_way = _UnderWay(trainer, (train, held), settings=settings, progress=progress, checkpoints=checkpoints)
+        rate = _choose_rate(under_way)
+        _train(under_way, rate)
         trainer.save(out)
+    digest = file_digest(out / WEIGHTS_FILE)
+    checkpoints.delete()
+    reached = under_way.reached
     return TuningResult(
         folder=out,
-        digest=file_digest(out / WEIGHTS_FILE),
+        digest=digest,
         learning_rate=rate,
-        epochs=best,
-        dev_losses=tuple(losses),
-        trials=tuple(trials),
-        tokens=trainer.tokens,
-        seconds=time.perf_counter() - start,
+        epochs=_best(reached, settings, held),
+        dev_losses=reached.losses,
+        trials=reached.trials,
+        tokens=reached.tokens,
+        seconds=under_way.seconds(),
+        notes=tuple(checkpoints.notes),
+        checkpoint_seconds=checkpoints.writing,
     )
+
+
+_Sets = tuple[RowSet, RowSet | None]
+"""What is trained on, and what is held out of it."""
+
+
+class _UnderWay:
+    """A tuning, how far it has come, and its checkpoints."""
+
+    def __init__(
+        self, trainer: Trainer, sets: _Sets, *, settings: TuningSettings, progress: Progress, checkpoints: Checkpoints
+    ) -> None:
+        self.trainer, self.settings, self.progress, self.checkpoints = trainer, settings, progress, checkpoints
+        self.train, self.held = sets
+        self.start = time.perf_counter()
+        self.best_state: list[Any] | None = None
+        self.optimizer: Any = None
+        self.kept = self.checkpoints.read()
+        self.reached = self.kept.reached if self.kept else Reached()
+        self.before = self.reached.seconds
+        self.trainer.tokens = self.reached.tokens
+
+    def seconds(self) -> float:
+        """What it has taken, earlier parts of it included."""
+        return self.before + time.perf_counter() - self.start
+
+    def begin(self, rate: float) -> None:
+        """A trial or the training: from the weights of the start, or as the checkpoint has it."""
+        self.optimizer = self.trainer.optimizer(rate)
+        if self.kept and self.reached.begun:
+            self.best_state = self.trainer.take(self.kept.tensors, self.optimizer)
+        else:
+            self.trainer.restore(self.trainer.initial)
+        self.kept = None
+
+    def step(self, batch: Sequence[int]) -> None:
+        """One step of the optimizer."""
+        one_step(self.trainer, self.optimizer, self.train, batch)
+        self.reached = replace(self.reached, step=self.reached.step + 1)
+        self.keep(at_end=False)
+
+    def keep(self, *, at_end: bool) -> None:
+        """A checkpoint, where one is due."""
+        self.reached = replace(self.reached, tokens=self.trainer.tokens, seconds=self.seconds())
+        if self.checkpoints.due(at_end=at_end):
+            full = self.reached.begun
+            self.checkpoints.write(
+                self.reached, lambda: self.trainer.tensors(self.optimizer, self.best_state) if full else {}
+            )
 
 
 class Trainer:
@@ -153,6 +219,33 @@ class Trainer:
         optimizer.step()
         self._publish()
 
+    def tensors(self, optimizer: Any, best: Sequence[Any] | None) -> dict[str, Any]:
+        """Everything that a checkpoint keeps of the weights, the optimizer and chance, by name."""
+        import torch
+
+        found = {f"master.{i}": master for i, master in enumerate(self.masters)}
+        for i, known in optimizer.state_dict()["state"].items():
+            found |= {f"optimizer.{i}.{name}": value for name, value in known.items()}
+        found |= {f"best.{i}": value for i, value in enumerate(best or ())}
+        return {name: value.detach().contiguous() for name, value in found.items()} | {"chance": torch.get_rng_state()}
+
+    def take(self, tensors: Mapping[str, Any], optimizer: Any) -> list[Any] | None:
+        """Go on from a checkpoint; gives the best weights so far, as `state` does, None where there are none."""
+        import torch
+
+        device = self.masters[0].device
+        count = len(self.masters)
+        self.restore([tensors[f"master.{i}"] for i in range(count)])
+        state: dict[int, dict[str, Any]] = {i: {} for i in range(count)}
+        for name in tensors:
+            kind, _, rest = name.partition(".")
+            if kind == "optimizer":
+                place, _, what = rest.partition(".")
+                state[int(place)][what] = tensors[name]
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        torch.set_rng_state(tensors["chance"])
+        return [tensors[f"best.{i}"].to(device) for i in range(count)] if "best.0" in tensors else None
+
     def save(self, out: Path) -> None:
         """Write the learnt weights."""
         self.model.save_pretrained(out)
@@ -170,7 +263,28 @@ Opened = Callable[[LoadedModel, TuningSettings], AbstractContextManager[Trainer]
 
 
 @contextmanager
-def _adapter(loaded: LoadedModel, settings: TuningSettings) -> Iterator[Trainer]:
+def recomputing(network: Any, *, wanted: bool) -> Iterator[None]:
+    """While this lasts, the network's layers keep only their inputs for the backward pass."""
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    if not wanted or not getattr(network, "supports_gradient_checkpointing", False):
+        yield
+        return
+    layers = [module for module in network.modules() if isinstance(module, GradientCheckpointingLayer)]
+    network.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    for layer in layers:
+        layer.training = True  # of itself only: what is in it goes on as if it answered, without dropout
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.training = False
+        network.gradient_checkpointing_disable()
+
+
+@contextmanager
+def fresh_adapter(loaded: LoadedModel, settings: TuningSettings) -> Iterator[Trainer]:
+    """The model with a new adapter that learns, from the settings' seed; the model comes out as it was."""
     import torch
     from peft import LoraConfig, get_peft_model
 
@@ -184,62 +298,78 @@ def _adapter(loaded: LoadedModel, settings: TuningSettings) -> Iterator[Trainer]
     )
     model = get_peft_model(loaded.network, config, autocast_adapter_dtype=False)
     try:
-        with lean_layers(model):
+        with lean_layers(model), recomputing(loaded.network, wanted=settings.recompute):
             yield Trainer(loaded, model)
     finally:
         model.unload()
         loaded.network.requires_grad_(False)
 
 
-def _choose_rate(
-    trainer: Trainer, train: RowSet, held: RowSet | None, *, settings: TuningSettings, progress: Progress
-) -> tuple[float, list[tuple[float, float]]]:
+def _choose_rate(under_way: _UnderWay) -> float:
     """Each learning rate for a few steps from the same start; the lowest dev loss wins."""
-    rates = settings.learning_rates
+    settings, train, trainer = under_way.settings, under_way.train, under_way.trainer
+    rates, held = settings.learning_rates, under_way.held
     steps_an_epoch = -(-len(train.rows) // settings.rows)
     if held is None or len(rates) < 2 or steps_an_epoch < 3:
-        return rates[0], []
-    trials = []
-    for number, rate in enumerate(rates):
-        progress("learning rates", number / len(rates))
-        trainer.restore(trainer.initial)
-        optimizer = trainer.optimizer(rate)
-        for batch in shuffled_batches(train.rows, size=settings.rows, seed=settings.seed)[: settings.trial_steps]:
-            _step(trainer, optimizer, train, batch)
-        trials.append((rate, dev_loss(trainer.loaded, trainer.model, held)))
-    trainer.restore(trainer.initial)
-    return min(trials, key=lambda trial: _or_worst(trial[1]))[0], trials
+        return rates[0]
+    batches = shuffled_batches(train.rows, size=settings.rows, seed=settings.seed)[: settings.trial_steps]
+    for number in range(len(under_way.reached.trials), len(rates)):
+        under_way.progress("learning rates", number / len(rates))
+        under_way.begin(rates[number])
+        for batch in batches[under_way.reached.step :]:
+            under_way.step(batch)
+        trial = (rates[number], dev_loss(trainer.loaded, trainer.model, held))
+        under_way.reached = replace(under_way.reached, trials=(*under_way.reached.trials, trial), step=0)
+        under_way.keep(at_end=True)
+    return min(under_way.reached.trials, key=lambda trial: _or_worst(trial[1]))[0]
 
 
-def _train(
-    trainer: Trainer, train: RowSet, held: RowSet | None, *, settings: TuningSettings, progress: Progress
-) -> tuple[list[float], int]:
+def _train(under_way: _UnderWay, rate: float) -> None:
     """The training itself: warm-up, linear decay, stop when an epoch doesn't lower the dev loss."""
-    rate = settings.learning_rates[0]
-    optimizer = trainer.optimizer(rate)
-    steps_an_epoch = -(-len(train.rows) // settings.rows)
-    total = steps_an_epoch * settings.epochs
-    losses = [dev_loss(trainer.loaded, trainer.model, held)] if held else []
-    best, best_state, step = settings.epochs, None, 0
-    for epoch in range(1, settings.epochs + 1):
-        for batch in shuffled_batches(train.rows, size=settings.rows, seed=settings.seed + epoch):
-            for group in optimizer.param_groups:
+    settings, train, trainer, held = under_way.settings, under_way.train, under_way.trainer, under_way.held
+    under_way.begin(rate)
+    total = -(-len(train.rows) // settings.rows) * settings.epochs
+    if held and not under_way.reached.losses:
+        under_way.reached = replace(under_way.reached, losses=(dev_loss(trainer.loaded, trainer.model, held),))
+    while not _is_over(under_way.reached, settings):
+        batches = shuffled_batches(train.rows, size=settings.rows, seed=settings.seed + under_way.reached.epoch + 1)
+        for batch in batches[under_way.reached.step :]:
+            step = len(batches) * under_way.reached.epoch + under_way.reached.step
+            for group in under_way.optimizer.param_groups:
                 group["lr"] = rate * _schedule(step, total)
-            _step(trainer, optimizer, train, batch)
-            step += 1
-            progress("tuning", step / total)
-        if held is None:
-            continue
-        losses.append(_or_worst(dev_loss(trainer.loaded, trainer.model, held)))
-        if losses[-1] >= min(losses[:-1]):
-            break
-        best, best_state = epoch, trainer.state()
-    if best_state is not None:
-        trainer.restore(best_state)
+            under_way.step(batch)
+            under_way.progress("tuning", (step + 1) / total)
+        _end_epoch(under_way)
+    if under_way.best_state is not None:
+        trainer.restore(under_way.best_state)
     elif held is not None:  # no epoch was better than no training
-        best = 0
         trainer.restore(trainer.initial)
-    return losses, best
+
+
+def _end_epoch(under_way: _UnderWay) -> None:
+    reached, trainer = under_way.reached, under_way.trainer
+    reached = replace(reached, epoch=reached.epoch + 1, step=0)
+    if under_way.held is not None:
+        loss = _or_worst(dev_loss(trainer.loaded, trainer.model, under_way.held))
+        reached = replace(reached, losses=(*reached.losses, loss))
+        if not _stands_still(reached):
+            reached = replace(reached, best=reached.epoch)
+            under_way.best_state = trainer.state()
+    under_way.reached = reached
+    under_way.keep(at_end=True)
+
+
+def _is_over(reached: Reached, settings: TuningSettings) -> bool:
+    return reached.step == 0 and (reached.epoch == settings.epochs or _stands_still(reached))
+
+
+def _stands_still(reached: Reached) -> bool:
+    """Whether the last pass did not lower the dev loss."""
+    return len(reached.losses) > 1 and reached.losses[-1] >= min(reached.losses[:-1])
+
+
+def _best(reached: Reached, settings: TuningSettings, held: RowSet | None) -> int:
+    return settings.epochs if held is None else reached.best or 0
 
 
 def _or_worst(loss: float) -> float:
@@ -255,7 +385,8 @@ def _schedule(step: int, total: int) -> float:
     return 1.0 - 0.9 * (step - warm) / max(1, total - warm)
 
 
-def _step(trainer: Trainer, optimizer: Any, train: RowSet, batch: Sequence[int]) -> None:
+def one_step(trainer: Trainer, optimizer: Any, train: RowSet, batch: Sequence[int]) -> None:
+    """One optimizer step on the mean loss of the batch's answer tokens."""
     rows = [train.rows[i] for i in batch]
     trainer.tokens += sum(len(train.prefix) + len(r.prompt) + len(r.answer) for r in rows)
     count = sum(len(row.answer) for row in rows)
@@ -292,6 +423,8 @@ def answer_loss(loaded: LoadedModel, model: Any, rows: Sequence[Row], *, prefix:
     """Summed cross-entropy over the rows' answer tokens, and their number; the rows come without the prefix."""
     if attention.ready(loaded.network):
         return packed_loss(model, [Row((*prefix, *row.prompt), row.answer) for row in rows])
+    if getattr(loaded.network, "is_gradient_checkpointing", False):  # layers that recompute take no keys and values
+        rows, prefix = [Row((*prefix, *row.prompt), row.answer) for row in rows], ()
     return padded_loss(loaded, model, rows, prefix=prefix)
 
 
@@ -338,11 +471,32 @@ def padded_loss(
 
 
 @contextmanager
+def _beside(network: Any, adapter: Path) -> Iterator[None]:
+    from peft import PeftModel
+
+    wrapped = PeftModel.from_pretrained(network, adapter)
+    forget(network)
+    try:
+        yield
+    finally:
+        wrapped.unload()
+        forget(network)
+        network.requires_grad_(False)
+
+
+@contextmanager
 def merged(loaded: LoadedModel, adapter: Path) -> Iterator[None]:
-    """The adapter's weights added into the base model for a while; afterwards the base is what it was, bit for bit."""
+    """The adapter's weights added into the base model for a while; afterwards the base is what it was, bit for bit.
+
+    Weights in four bits have no room for the sum: there the adapter computes beside them, as while it was tuned.
+    """
     from peft import PeftModel
 
     network = loaded.network
+    if in_four_bits(network):
+        with _beside(network, adapter):
+            yield
+        return
     backup = {name: p.detach().clone() for name, p in network.named_parameters() if p.dim() == 2}
     wrapped = PeftModel.from_pretrained(network, adapter)
     wrapped.merge_and_unload()

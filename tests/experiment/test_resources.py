@@ -168,9 +168,13 @@ def test_memory_of_the_run_is_the_largest_of_all_its_processes(scenario, out):
     assert fake_run(scenario, out, quick=True).folder.provenance().peak_memory_mb == 99_999.0
 
 
-def test_a_large_corpus_takes_memory():
-    run = MEASURED["xquad"]
-    few = shaped(run)
-    many = replace(few, documents=few.documents * 100)
-    grown = [needs(one, LADDER, (), quick=True, weights_mb=281).memory_mb for one in (few, many)]
-    assert grown[1] - grown[0] > 500
+def test_documents_take_memory_until_they_are_kept_on_disk():
+    few = shaped(MEASURED["xquad"])
+    half, many, more = (replace(few, documents=few.documents * times) for times in (20, 100, 200))
+    none, held, on_disk, hardly_more = (
+        needs(one, LADDER, (), quick=True, weights_mb=281).memory_mb
+        for one in (replace(few, documents=few.documents[:1]), half, many, more)
+    )
+    assert held > none + 100
+    assert on_disk < none + 500
+    assert on_disk < hardly_more < on_disk + 50

@@ -229,3 +229,16 @@ def test_impossible_options_are_named(tmp_path):
         "--train-limit",
         "--seed",
     ]
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("held_to_labels", "held_to_labels does nothing where answers are free_text, not labels"),
+        ("held_to_schema", "held_to_schema does nothing where answers are free_text, not json"),
+        ("repair", "repair does nothing where answers are free_text: any text can be read as one"),
+    ],
+)
+def test_a_setting_that_does_nothing_here_is_warned_of(tmp_path, setting, said):
+    made = folder(tmp_path, eval=rows(40), scenario=f'kind = "free_text"\n{setting} = true\n')
+    assert said in " ".join(str(warning) for warning in read_scenario(made).warnings)

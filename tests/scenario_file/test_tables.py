@@ -129,7 +129,7 @@ def test_a_table_in_latin_1_is_read_with_a_warning(tmp_path):
         (
             "a.xls",
             b"x",
-            "a.xls: tables are read from .csv .tsv .xlsx .parquet .json .jsonl; got the ending '.xls': save",
+            "a.xls: tables are read from .csv .tsv .xlsx .parquet .arrow .json .jsonl; got the ending '.xls': save",
         ),
         ("a.txt", b"x", "got the ending '.txt': convert it first"),
     ],

@@ -9,18 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness import provenance
+from harness.engines.adapters import is_whole
 from harness.engines.answering import answer_cases
+from harness.errors import stop_where_short
 from harness.experiment.probes.base import Ground, PartlyAnswered, Probe, Variant
 from harness.experiment.probes.read import Done, VariantRecord
 from harness.generation.isolation import attempt, said
-from harness.models.bundled import file_digest
 from harness.records import Recipe, Usage
 from harness.store import RunFolder
 
 LARGE = ("full_tuning",)
 """Arms whose weights are a whole model: they are deleted once they have answered."""
 
-ADAPTER_FILE = "adapter_model.safetensors"
 MOST_CAUSES = 3
 """Different causes that are named where several variants fail."""
 
@@ -45,12 +45,15 @@ def _answer_all(probe: Probe, ground: Ground, home: Path) -> list[str]:
     failed = []
     for number, variant in enumerate(probe.variants(ground)):
         ground.watcher.stage(f"experiment {probe.name}", f"{variant.arm}, {variant.condition}")
-        failed.append(answer_variant(variant, ground, RunFolder(home / _slug(variant)), number=number))
+        failed.append(
+            answer_variant(variant, ground, RunFolder(home / slug(variant.arm, variant.condition)), number=number)
+        )
     return [why for why in failed if why]
 
 
-def _slug(variant: Variant) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", f"{variant.arm} {variant.condition}".casefold()).strip("-")[:60]
+def slug(arm: str, condition: str) -> str:
+    """Name of the folder of an arm under a condition."""
+    return re.sub(r"[^a-z0-9]+", "-", f"{arm} {condition}".casefold()).strip("-")[:60]
 
 
 def answer_variant(variant: Variant, ground: Ground, place: RunFolder, *, number: int) -> str:
@@ -102,7 +105,7 @@ def _recipe(variant: Variant, ground: Ground, place: RunFolder) -> Recipe:
         return variant.recipe
     kept = place.recipe(variant.arm)
     answered = len(place.predictions().get(variant.arm, {})) == len(variant.cases)
-    if kept is not None and (answered or _is_whole(place, kept)):
+    if kept is not None and (answered or is_whole(place.path, kept)):
         return kept
     options, scenario = ground.options, variant.bench.scenario
     tuner = ground.engine.tuner(
@@ -111,14 +114,10 @@ def _recipe(variant: Variant, ground: Ground, place: RunFolder) -> Recipe:
     bench = replace(variant.bench, tuner=tuner)
     start = time.perf_counter()
     with provenance.watched_memory() as memory:
-        made = variant.how.prepare(bench)
+        made = attempt(lambda: variant.how.prepare(bench))
+    if isinstance(made, Exception):
+        stop_where_short(made, f"while {variant.arm} was prepared for an experiment")
+        raise made
     place.append("usage.jsonl", [Usage(variant.arm, "prepare", time.perf_counter() - start, round(memory.mb, 1))])
     place.write(f"recipes/{variant.arm}.json", made)
     return made
-
-
-def _is_whole(place: RunFolder, recipe: Recipe) -> bool:
-    if recipe.adapter is None:
-        return True
-    weights = place.path / recipe.adapter / ADAPTER_FILE
-    return weights.is_file() and file_digest(weights) == recipe.adapter_digest

@@ -9,8 +9,9 @@ puts the questionnaire's `fact_change_rate` on trial.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from harness.arms.bench import Bench
 from harness.arms.registry import arm as arm_named
@@ -21,7 +22,10 @@ from harness.experiment.probes.words import gap, minutes, score
 from harness.experiment.wording import name_of
 from harness.metrics.registry import metric_named
 from harness.records import CONTROL, Contradiction, Finding, Reading, Usage
+from harness.retrieval.index import AT_ONCE
+from harness.retrieval.retriever import indexed_text
 from harness.scenario import After, Case, Document, Kind, Scenario
+from harness.spool import kept
 from harness.store import RunFolder
 
 STALE, INDEXED, RETRAINED = "nothing updated", "index made anew", "trained anew"
@@ -146,11 +150,15 @@ def updated(bench: Bench, after: After) -> Bench:
     return replace(bench, scenario=replace(bench.scenario, documents=merged(bench.scenario.documents, after)))
 
 
-def merged(documents: tuple[Document, ...], after: After) -> tuple[Document, ...]:
+def merged(documents: Sequence[Document], after: After) -> Sequence[Document]:
     """Changed documents in the place of the old ones, new ones at the end."""
     new = {document.id: document for document in after.documents}
-    kept = tuple(new.pop(document.id, document) for document in documents)
-    return (*kept, *new.values())
+    # The new ones are looked at when the old ones are through: only those that took no place are left then.
+    return kept(chain((new.pop(document.id, document) for document in documents), _left(new)), Document)
+
+
+def _left(new: Mapping[str, Document]) -> Iterator[Document]:
+    yield from new.values()
 
 
 def usable_pairs(after: After, bench: Bench) -> tuple[Case, ...]:
@@ -175,8 +183,8 @@ def _timed_index(ground: Ground, fresh: Bench) -> None:
     if ground.bench.embedder is None or home.has("usage.jsonl"):
         return
     start = time.perf_counter()
-    texts = [f"{p.title}\n{p.text}" if p.title else p.text for p in fresh.passages]
-    ground.bench.embedder.encode(texts, fresh=True)
+    for start in range(0, len(fresh.passages), AT_ONCE):  # a large collection's vectors are not held
+        ground.bench.embedder.encode([indexed_text(p) for p in fresh.passages[start : start + AT_ONCE]], fresh=True)
     seconds = time.perf_counter() - start
     home.write_lines("usage.jsonl", [Usage("rag", "index", seconds, 0.0)])
 

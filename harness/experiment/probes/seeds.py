@@ -28,6 +28,11 @@ def seeds_wanted(scenario: Scenario, *, quick: bool) -> int:
     return scenario.experiments.seeds or (1 if quick else USUAL_SEEDS)
 
 
+def condition_of(seed: int) -> str:
+    """What a variant is called that was trained from this seed."""
+    return f"seed {seed}"
+
+
 class SeedsProbe:
     """Part of the comparison itself: the tuned arms' scores are means over their seeds."""
 
@@ -49,7 +54,7 @@ class SeedsProbe:
         for number in range(1, seeds_wanted(ground.scenario, quick=ground.options.quick)):
             for arm in ground.tuned:
                 seed = first + number
-                yield Variant(arm, f"seed {seed}", arm_named(arm), cases, ground.bench, seed=seed, size=seed)
+                yield Variant(arm, condition_of(seed), arm_named(arm), cases, ground.bench, seed=seed, size=seed)
 
     def finding(self, evidence: Evidence) -> Finding:
         """Each arm's seeds apart, and what the spread does to its interval."""

@@ -38,6 +38,12 @@ def limits(data: ReportData) -> tuple[str, ...]:
         *data.verdict.cautions,
         f"Seconds and memory were measured on one machine with a load average of {place.load_average:.1f}.",
     ]
+    if data.endpoint:
+        said[-1:] = [
+            f"The model answered behind {data.endpoint}: which weights, in which precision and on which machine is not "
+            "known here. The service may change what it serves, and a repetition may give other answers.",
+            "Seconds were measured over the network, at one hour's load.",
+        ]
     if data.scenario.kind not in _RIGHT_OR_WRONG:
         said.append("Scores compare text with the accepted answers: a right answer in other words can count as wrong.")
     if data.scenario.quick:
@@ -85,10 +91,11 @@ def _machine(data: ReportData) -> tuple[Fact, ...]:
     place = data.provenance
     versions = ", ".join(f"{name} {version}" for name, version in sorted(place.versions.items()))
     return (
-        Fact("Model", place.model, _digest(place.model_digest)),
+        Fact("Model", place.model, "behind an endpoint" if place.endpoint else _digest(place.model_digest)),
+        *([Fact("Endpoint", place.endpoint)] if place.endpoint else []),
         Fact("Embedder", place.embedder or "none", _digest(place.embedder_digest)),
-        Fact("Device", place.device),
-        Fact("Precision (dtype)", place.dtype),
+        Fact("Device", "not known" if place.endpoint else place.device),
+        Fact("Precision (dtype)", "not known" if place.endpoint else place.dtype),
         Fact("Threads", f"{place.threads} of {numbers.counted(place.cores, 'core')}"),
         Fact("Load average at the start", f"{place.load_average:.1f}"),
         Fact("Memory", numbers.megabytes(place.memory_total_mb), f"peak of the run: {_peak(data)}"),

@@ -18,7 +18,7 @@ from harness.publish.blocks import (
     Section,
     Table,
 )
-from harness.records import CONTROL, ArmScore
+from harness.records import CONTROL, ArmScore, Spent
 from harness.report.data import ReportData
 from harness.report.names import arm_name, metric_title
 from harness.report.prices import priced
@@ -154,10 +154,43 @@ def _how_to_read(data: ReportData) -> str:
         if timed and min(timed) < _FEW_TIMED
         else ""
     )
+    if data.endpoint:
+        return (
+            "Half of all requests took no longer than p50, 95 in 100 no longer than p95. "
+            f"{_timed(timed)}sent one at a time to {data.endpoint}, over the network and at that hour's load, "
+            f"retrieval on the run's machine included; another hour gives other seconds.{few}{_first_tokens(data)} "
+            "Peak memory is that of this process, which held no model; what the server takes is not known here."
+            f"{_paid(place.spent)}"
+        )
     machine = f"{place.device}, {numbers.counted(place.threads, 'thread')}"
     return (
         "Half of all requests took no longer than p50, 95 in 100 no longer than p95. "
         f"{_timed(timed)}sent one at a time on the run's machine ({machine}), retrieval included and a trained adapter "
         f"merged into the model; another machine gives other seconds.{few} Peak memory is that of the whole process "
         "while an arm was at work, so what earlier arms left behind counts too."
+    )
+
+
+def _first_tokens(data: ReportData) -> str:
+    """When answers began, where they were streamed."""
+    known = [(arm, data.cost_of[arm].first_token_p50) for arm in data.real_arms if arm in data.cost_of]
+    said = [f"{numbers.seconds(seconds)} ({arm_name(arm)})" for arm, seconds in known if seconds is not None]
+    return f" The first token came after a median of {', '.join(said)}." if said else ""
+
+
+def _paid(spent: Spent | None) -> str:
+    """What the whole run asked of the endpoint."""
+    if spent is None or not spent.requests:
+        return ""
+    cost = "what they cost is not known, because no prices were named"
+    if spent.money is not None:
+        cost = f"at the prices named for it they cost about {numbers.money(spent.money, spent.currency)}"
+    guessed = (
+        f" The endpoint did not count the tokens of {numbers.counted(spent.estimated, 'request')}: they are estimated."
+        if spent.estimated
+        else ""
+    )
+    return (
+        f" The whole run sent {numbers.counted(spent.requests, 'request')} with {numbers.count(spent.tokens_in)} "
+        f"tokens read and {numbers.count(spent.tokens_out)} written; {cost}.{guessed}"
     )

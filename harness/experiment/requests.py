@@ -1,0 +1,125 @@
+"""What a run will ask of an endpoint: requests, tokens and, at the user's prices, money. Arithmetic, four characters a
+token, each prompt paid for whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.publish import numbers
+from harness.records import CONTROL
+from harness.scenario import EndpointWish
+
+SHOTS = 5
+"""Shots of a prompt with worked examples, on average over what is tried."""
+USUAL_SECONDS = 1.0
+"""Of a request, until runs here have shown another figure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Mean tokens of what prompts and answers are made of."""
+
+    instruction: float
+    input: float
+    output: float
+    passages: float
+    """Of the passages of one prompt."""
+
+    def prompt(self, arm: str) -> float:
+        """Tokens of an arm's prompt."""
+        shots = SHOTS * (self.input + self.output) if arm in ("few_shot", "nearest_shots") else 0.0
+        return self.instruction + self.input + shots + (self.passages if arm in ("rag", "rag_lora") else 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Requests and their tokens."""
+
+    requests: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+    def times(self, factor: float) -> Asking:
+        """So many sets of these."""
+        return Asking(*(round(factor * n) for n in (self.requests, self.tokens_in, self.tokens_out)))
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointPlan:
+    """What all arms and experiments will ask."""
+
+    address: str
+    requests: int
+    tokens_in: int
+    tokens_out: int
+    money: float | None
+    """At the prices that were named; None where none were."""
+    currency: str
+    max_cost: float | None
+    arms: dict[str, int]
+    """Arm -> requests."""
+    experiments: dict[str, int]
+
+
+def arm_asking(arm: str, sizes: Sizes, *, cases: int, dev: int, options: int, timed: int) -> Asking:
+    """One arm: options tried on dev, all cases, timed requests and a warm-up before each round of them."""
+    if arm == CONTROL:
+        return Asking()
+    requests = cases + options * dev + timed + min(2, timed)
+    written = 2.0 * sizes.output if arm == "prompt" else 1.3 * sizes.output
+    return Asking(requests, round(requests * sizes.prompt(arm)), round(requests * written))
+
+
+def endpoint_plan(
+    wish: EndpointWish, arms: dict[str, Asking], experiments: dict[str, float], *, framing: Asking, most: int | None
+) -> EndpointPlan:
+    """All of it.
+
+    Args:
+        experiments: sets of answers that each experiment takes.
+        framing: what choosing the framing asks.
+        most: the longest answer, where the scenario says; no answer is longer.
+    """
+    asked = [one for one in arms.values() if one.requests]
+    mean = _total(asked).times(1 / len(asked)) if asked else Asking()
+    further = {name: mean.times(sets) for name, sets in experiments.items()}
+    all_ = _total([*asked, *further.values(), framing])
+    written = min(all_.tokens_out, all_.requests * most) if most else all_.tokens_out
+    money = None
+    if wish.price_in is not None and wish.price_out is not None:
+        money = (all_.tokens_in * wish.price_in + written * wish.price_out) / 1e6
+    return EndpointPlan(
+        wish.url,
+        all_.requests,
+        all_.tokens_in,
+        written,
+        money,
+        wish.currency,
+        wish.max_cost,
+        {name: one.requests for name, one in arms.items()},
+        {name: one.requests for name, one in further.items()},
+    )
+
+
+def _total(parts: Sequence[Asking]) -> Asking:
+    return Asking(sum(p.requests for p in parts), sum(p.tokens_in for p in parts), sum(p.tokens_out for p in parts))
+
+
+def asking_sentences(plan: EndpointPlan) -> list[str]:
+    """Requests, tokens and money in words."""
+    said = (
+        f"About {numbers.counted(plan.requests, 'request')} to {plan.address}, with {numbers.count(plan.tokens_in)} "
+        f"tokens read and {numbers.count(plan.tokens_out)} written; what is in the cache of earlier runs is not asked "
+        "again."
+    )
+    if plan.money is None:
+        return [said, "What that costs is not known: no prices were named (--price IN/OUT, or [endpoint] price_in)."]
+    cost = f"At the prices named that is about {numbers.money(plan.money, plan.currency)}."
+    if plan.max_cost is None:
+        return [said, f"{cost} There is no limit (--max-cost sets one)."]
+    short = " That is more than the limit: the run would stop on the way." if plan.money > plan.max_cost else ""
+    return [
+        said,
+        f"{cost} The run stops before more than {numbers.money(plan.max_cost, plan.currency)} are spent.{short}",
+    ]

@@ -1,0 +1,49 @@
+"""Tables into files: Parquet for programs, CSV for spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from harness.disk import write_whole
+from harness.export.tables import Cell, FlatTable
+
+ACTING = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""What a spreadsheet takes for the start of a formula (OWASP, "CSV Injection")."""
+
+
+def write_csv(table: FlatTable, path: Path) -> None:
+    """UTF-8 with a byte order mark, which spreadsheets need to read it as such. Raises OSError.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe before it; numbers stay numbers.
+    """
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow([_harmless(name) for name in (table.rows[0] if table.rows else ())])
+    writer.writerows([_harmless(cell) for cell in row.values()] for row in table.rows)
+    write_whole(path, out.getvalue().encode("utf-8-sig", "replace"), private=True)
+
+
+def _harmless(cell: Cell) -> Cell:
+    """A formula may hide behind spaces, and NUL ends a cell for some readers."""
+    if not isinstance(cell, str):
+        return cell
+    text = cell.replace("\0", "\N{SYMBOL FOR NULL}")
+    return f"'{text}" if text.startswith(ACTING) or text.lstrip().startswith(ACTING[:4]) else text
+
+
+def write_parquet(table: FlatTable, path: Path) -> None:
+    """One column a field, typed, compressed. Raises OSError."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [{name: _encodable(cell) for name, cell in row.items()} for row in table.rows]
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), out)
+    write_whole(path, out.getvalue(), private=True)
+
+
+def _encodable(cell: Cell) -> Cell:
+    """Halves of characters cannot be written as UTF-8."""
+    return cell.encode("utf-8", "replace").decode() if isinstance(cell, str) else cell

@@ -1,0 +1,255 @@
+"""Many records kept on disk and read as if they were a tuple, so that memory does not grow with their number.
+
+A spool is a file of JSON lines beside a file of offsets, in the cache folder, named by the digest of what it holds: two
+runs over the same documents share it. It is read with positioned reads, not mapped, so that what was read does not
+count as memory of the process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sqlite3
+import tempfile
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Generic, Self, TypeVar, overload
+
+import msgspec
+
+from harness.disk import cache_folder
+from harness.errors import UserError
+
+MANY = 20_000
+"""Records up to which they are held in memory, as long as they are not larger than ..."""
+LARGE = 64 * 2**20
+"""... so many bytes, as JSON."""
+
+T = TypeVar("T")
+
+
+class Spooled(Sequence[T], Generic[T]):
+    """Records on disk: a read-only sequence. Indexing reads one record, iterating reads them in order."""
+
+    def __init__(self, path: Path, kind: type[T]) -> None:
+        self.path, self.kind = path, kind
+        self._decoder = msgspec.json.Decoder(kind)
+        try:
+            self._offsets = array("Q", _offsets_of(path).read_bytes())
+            self._file = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise UserError(
+                f"{path} cannot be read ({error.strerror}); it holds texts of this run. Begin the same command again: "
+                "it is made anew (machines that share a run need one BAKEOFF_CACHE that all of them see)."
+            ) from error
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the records, as `digest_of` gives it."""
+        return self.path.stem
+
+    def __reduce__(self) -> tuple[type[Spooled[T]], tuple[Path, type[T]]]:
+        return type(self), (self.path, self.kind)
+
+    def __del__(self) -> None:
+        with contextlib.suppress(AttributeError, OSError):
+            os.close(self._file)
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[T, ...]: ...
+    def __getitem__(self, index: int | slice) -> T | tuple[T, ...]:
+        if isinstance(index, slice):
+            return tuple(self[i] for i in range(*index.indices(len(self))))
+        place = range(len(self))[index]  # counts from the end, and raises IndexError, as a tuple does
+        start = self._offsets[place]
+        return self._decoder.decode(os.pread(self._file, self._offsets[place + 1] - start, start))
+
+    def __iter__(self) -> Iterator[T]:
+        at = 0
+        while lines := os.pread(self._file, 2**20, at):
+            whole = lines[: lines.rfind(b"\n") + 1] or self._line(at)
+            at += len(whole)
+            yield from map(self._decoder.decode, whole.splitlines())
+
+    def _line(self, start: int) -> bytes:
+        """A line that is longer than what is read at once."""
+        place = self._offsets.index(start)
+        return os.pread(self._file, self._offsets[place + 1] - start, start)
+
+    def __eq__(self, other: object) -> bool:
+        return self.digest == other.digest if isinstance(other, Spooled) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        return f"<{len(self):,} {self.kind.__name__} records in {self.path.name}>"
+
+
+def kept(records: Iterable[T], kind: type[T], *, key: str = "") -> Sequence[T]:
+    """These records: a tuple, or, where they are many or large, a `Spooled`.
+
+    With a key (a digest of what they are made from) they are not made again where the cache has them.
+
+    Raises:
+        UserError: they are too many to be held in memory, and the cache folder cannot be written.
+    """
+    named = folder() / f"{key}.name"
+    known = _known(named, kind) if key else None
+    if known is not None:
+        return known
+    held: list[T] = []
+    size = 0
+    rest = iter(records)
+    for record in rest:
+        held.append(record)
+        size += len(msgspec.json.encode(record))
+        if len(held) > MANY or size > LARGE:
+            break
+    else:
+        return tuple(held)
+    path = _written(held, rest)
+    if key:
+        with contextlib.suppress(OSError):
+            named.write_text(path.name)
+    return Spooled(path, kind)
+
+
+def folder() -> Path:
+    """Where spools lie."""
+    return cache_folder() / "spool"
+
+
+def digest_of(records: Sequence[object]) -> str:
+    """SHA-256 (hex) of the records' JSON, as one list: the same for a tuple and for its spool."""
+    if isinstance(records, Spooled):
+        return str(records.digest)
+    found = _Hashed()
+    for record in records:
+        found.add(msgspec.json.encode(record))
+    return found.digest()
+
+
+class _Hashed:
+    """The digest of a JSON list whose items come one by one."""
+
+    def __init__(self) -> None:
+        self._sha, self._first = hashlib.sha256(b"["), True
+
+    def add(self, item: bytes) -> None:
+        self._sha.update(item if self._first else b"," + item)
+        self._first = False
+
+    def digest(self) -> str:
+        sha = self._sha.copy()
+        sha.update(b"]")
+        return sha.hexdigest()
+
+
+def _written(held: list[T], rest: Iterable[T]) -> Path:
+    """Write these records, those held and those still to come, under the digest of them all."""
+    try:
+        folder().mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder(), suffix=".tmp", delete=False) as stream:
+            try:
+                return _write(held, rest, stream=stream)
+            except BaseException:
+                Path(stream.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise UserError(
+            f"There are too many documents to be held in memory, and they cannot be kept in {folder()} "
+            f"({error.strerror or error}). Make room there, or name another folder with BAKEOFF_CACHE."
+        ) from error
+
+
+def _write(held: list[T], rest: Iterable[T], *, stream: tempfile._TemporaryFileWrapper[bytes]) -> Path:
+    offsets, found, at = array("Q", [0]), _Hashed(), 0
+    while held:
+        for record in held:
+            line = msgspec.json.encode(record)
+            found.add(line)
+            at += stream.write(line + b"\n")
+            offsets.append(at)
+        held.clear()
+        for record in rest:
+            held.append(record)
+            if len(held) == 1_000:
+                break
+    stream.flush()
+    path = folder() / f"{found.digest()}.jsonl"
+    beside = Path(f"{stream.name}.offsets")
+    beside.write_bytes(offsets.tobytes())
+    beside.replace(_offsets_of(path))
+    Path(stream.name).replace(path)
+    return path
+
+
+def _offsets_of(path: Path) -> Path:
+    return path.with_suffix(".offsets")
+
+
+def _known(named: Path, kind: type[T]) -> Spooled[T] | None:
+    """The spool that a key names, where it is there and as it was written."""
+    try:
+        path = named.with_name(named.read_text())
+        spooled = Spooled(path, kind)
+        return spooled if _is_whole(spooled) else None
+    except (OSError, UserError, ValueError):
+        return None
+
+
+def _is_whole(spooled: Spooled[T]) -> bool:
+    found, ends, at = _Hashed(), iter(spooled._offsets[1:]), 0
+    with spooled.path.open("rb") as stream:
+        for line in stream:
+            found.add(line.removesuffix(b"\n"))
+            at += len(line)
+            if next(ends, None) != at:
+                return False
+    return next(ends, None) is None and found.digest() == spooled.digest
+
+
+class Firsts:
+    """Where each name stood first: a dictionary, or, from `MANY` names on, a table on disk that is gone afterwards."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, str] = {}
+        self._table: sqlite3.Connection | None = None
+
+    def setdefault(self, name: str, place: str) -> str:
+        """The place that was given with this name first."""
+        if self._table is None:
+            first = self._held.setdefault(name, place)
+            if len(self._held) > MANY:
+                self._move()
+            return first
+        new = self._table.execute("INSERT OR IGNORE INTO firsts VALUES (?, ?)", (name, place)).rowcount
+        if new:
+            return place
+        return str(self._table.execute("SELECT place FROM firsts WHERE name = ?", (name,)).fetchone()[0])
+
+    def _move(self) -> None:
+        self._table = sqlite3.connect("", isolation_level=None)  # SQLite's own temporary file
+        self._table.execute("PRAGMA cache_size = -8000")
+        self._table.execute("CREATE TABLE firsts (name TEXT PRIMARY KEY, place TEXT) WITHOUT ROWID")
+        self._table.execute("BEGIN")
+        self._table.executemany("INSERT INTO firsts VALUES (?, ?)", self._held.items())
+        self._held.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._table is not None:
+            self._table.close()

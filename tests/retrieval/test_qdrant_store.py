@@ -1,0 +1,84 @@
+"""A Qdrant collection finds what FAISS finds (in the client's local mode: no server is there)."""
+
+import sys
+
+import numpy as np
+import pytest
+from fakes import fake_run, tiny_scenario, write_scenario_files
+
+from harness.errors import MissingModel, UserError
+from harness.retrieval.stores.flat import FlatStore
+from harness.retrieval.stores.qdrant import QdrantStore
+from harness.scenario_file.read import Overrides
+from harness.scenario_file.toml_file import read_settings
+from harness.store import RunFolder
+
+
+def unit(rows, seed):
+    made = np.random.default_rng(seed).normal(size=(rows, 16)).astype(np.float32)
+    return made / np.linalg.norm(made, axis=1, keepdims=True)
+
+
+def test_the_same_neighbours_as_faiss_in_the_same_order():
+    stores = FlatStore(), QdrantStore()
+    for part in (unit(70, 1), unit(30, 2)):
+        for store in stores:
+            store.add(part)
+    queries = unit(20, 3)
+    first, second = (store.nearest(queries, k=7) for store in stores)
+    assert first == second
+    assert all(len(row) == 7 for row in first)
+    stores[1].close()
+
+
+def test_more_than_there_are_gives_all():
+    store = QdrantStore()
+    store.add(unit(3, 1))
+    assert [sorted(row) for row in store.nearest(unit(2, 2), k=9)] == [[0, 1, 2]] * 2
+
+
+def test_nothing_added_finds_nothing():
+    assert QdrantStore().nearest(unit(2, 1), k=3) == [[], []]
+
+
+def test_a_server_that_does_not_answer_is_named():
+    store = QdrantStore("http://127.0.0.1:9")
+    with pytest.raises(UserError, match=r"The vector store at http://127\.0\.0\.1:9 failed"):
+        store.add(unit(2, 1))
+
+
+def test_without_the_package_a_sentence_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "qdrant_client", None)
+    with pytest.raises(MissingModel, match=r"bakeoff-advisor\[qdrant\]"):
+        QdrantStore()
+
+
+def test_a_collection_goes_with_its_store():
+    store = QdrantStore()
+    store.add(unit(3, 1))
+    client = store._client
+    assert len(client.get_collections().collections) == 1
+    gone = []
+    client.close = lambda: gone.append(len(client.get_collections().collections))
+    del store
+    assert gone == [0]
+
+
+def test_a_run_may_keep_its_passages_there(tmp_path):
+    runs = {}
+    for name, line in (("here", ""), ("there", 'vector_store = "qdrant::memory:"\n')):
+        folder = write_scenario_files(tmp_path / name, tiny_scenario(cases=10))
+        settings = folder / "scenario.toml"
+        settings.write_text(line + (settings.read_text() if settings.exists() else ""))
+        fake_run(folder, tmp_path / f"run-{name}", overrides=Overrides(arms=("rag",)), remember=False)
+        runs[name] = RunFolder(tmp_path / f"run-{name}").predictions()["rag"]
+    assert {case: one.passages for case, one in runs["here"].items()} == {
+        case: one.passages for case, one in runs["there"].items()
+    }
+
+
+@pytest.mark.parametrize("said", ["qdrant", "qdrant:ftp://x", "qdrant:http://user:key@host", "milvus:http://x", "7"])
+def test_other_stores_and_addresses_with_secrets_are_refused(tmp_path, said):
+    (tmp_path / "scenario.toml").write_text(f'vector_store = "{said}"\n')
+    (problem,) = read_settings(tmp_path / "scenario.toml")[1]
+    assert 'must be "qdrant:" and the address of a server' in problem.message
