@@ -52,12 +52,14 @@ def lineup(scenario: Scenario, *, can_tune: bool = True) -> Lineup:
 
 def _missing(name: str, scenario: Scenario, *, can_tune: bool) -> str | None:
     needs = arm(name).needs
-    if needs.documents and not scenario.documents:
-        return "there are no documents (corpus.jsonl or corpus/)"
-    if needs.tuning and scenario.endpoint is not None:
-        served = name in scenario.endpoint.adapters
-        return None if served else "the model answers behind an endpoint, and its weights are not here to be tuned"
-    return _missing_here(name, scenario, can_tune=can_tune)
+    if not (needs.tuning and scenario.endpoint is not None):
+        return _missing_here(name, scenario, can_tune=can_tune)
+    if name not in scenario.endpoint.adapters:
+        return "the model answers behind an endpoint, and its weights are not here to be tuned"
+    return NO_DOCUMENTS if needs.documents and not scenario.documents else None
+
+
+NO_DOCUMENTS = "there are no documents (corpus.jsonl or corpus/)"
 
 
 def _missing_here(name: str, scenario: Scenario, *, can_tune: bool) -> str | None:
@@ -66,6 +68,8 @@ def _missing_here(name: str, scenario: Scenario, *, can_tune: bool) -> str | Non
         return "there are no training examples (train.jsonl)"
     if needs.tuning and len(scenario.train) < FEWEST_TO_TUNE:
         return f"there are {len(scenario.train)} training examples; tuning needs at least {FEWEST_TO_TUNE}"
+    if needs.documents and not scenario.documents:
+        return NO_DOCUMENTS
     if needs.tuning and not can_tune:
         return "this model cannot be tuned here"
     if name == "rag" and not scenario.documents and not scenario.train:

@@ -80,7 +80,7 @@ def step_gradients(loaded, cut):
     """What one step over all rows hands to the optimizer, and the tokens that it counts."""
     loaded.network.zero_grad(set_to_none=True)
     trainer = SimpleNamespace(loaded=loaded, model=loaded.network, tokens=0, update=lambda optimizer: None)
-    lora._step(trainer, None, cut, range(len(cut.rows)))
+    lora.one_step(trainer, None, cut, range(len(cut.rows)))
     found = {name: p.grad.clone() for name, p in loaded.network.named_parameters() if p.grad is not None}
     return found, trainer.tokens
 
