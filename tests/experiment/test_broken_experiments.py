@@ -1,5 +1,6 @@
 """Experiments that fail in part or as a whole: what is kept, what is tried again, and what the verdict says of it."""
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -11,6 +12,7 @@ from harness.experiment.probes import consistency, judge
 from harness.experiment.probes.read import Done
 from harness.experiment.probes.seeds import SeedsProbe
 from harness.judging.judge import Judgment
+from harness.scenario import ErrorBudget
 from harness.scenario_file.read import Overrides
 from harness.store import RunFolder
 
@@ -109,6 +111,23 @@ def test_seeds_that_broke_as_a_whole_are_said_beside_the_verdict_too(scenario, o
     assert "LoRA: 1 of 3 training seeds could be run (ZeroDivisionError: division by zero)" in notes(out)
     assert finding(out, "seeds").could_not
     assert not done(out, "seeds").partly
+    fake_run(scenario, out, overrides=SEEDS, remember=False)
+    assert "could be run" not in notes(out)
+
+
+def test_a_variant_that_keeps_failing_is_stopped_by_the_error_budget(scenario, out):
+    class Broken(FakeEngine):
+        @contextmanager
+        def adapted(self, adapter):
+            self.fake.fails_on = ("Landia",) if adapter is not None and "seed-1" in str(adapter) else ()
+            with super().adapted(adapter):
+                yield
+            self.fake.fails_on = ()
+
+    fake_run(scenario, out, engine=Broken(), overrides=SEEDS, max_errors=ErrorBudget(3, 0.5), remember=False)
+    made = RunFolder(next((out / "experiments" / "seeds").glob("*seed-1"))).predictions()["lora"]
+    assert 3 <= len(made) < 10
+    assert "LoRA: 2 of 3 training seeds could be run (seed 1: ArmFailed: it was stopped after" in notes(out)
     fake_run(scenario, out, overrides=SEEDS, remember=False)
     assert "could be run" not in notes(out)
 

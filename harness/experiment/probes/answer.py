@@ -11,7 +11,8 @@ from pathlib import Path
 from harness import provenance
 from harness.engines.adapters import is_whole
 from harness.engines.answering import answer_cases
-from harness.errors import stop_where_short
+from harness.errors import ArmFailed, stop_where_short
+from harness.experiment.budget import Tally
 from harness.experiment.probes.base import Ground, PartlyAnswered, Probe, Variant
 from harness.experiment.probes.read import Done, VariantRecord
 from harness.generation.isolation import attempt, said
@@ -86,6 +87,8 @@ def _answer(variant: Variant, recipe: Recipe, ground: Ground, *, place: RunFolde
     done = frozenset(place.predictions().get(variant.arm, {}))
     start, count, total = time.perf_counter(), len(done), len(variant.cases)
     known = set(place.passages())
+    tally = Tally(variant.arm, ground.options.max_errors or ground.scenario.max_errors, of=total - count)
+    over = None
     with ground.engine.adapted(adapter), provenance.watched_memory() as memory:
         for batch in answer_cases(variant.how, recipe, variant.cases, bench=variant.bench, done=done):
             made = [replace(p, arm=variant.arm) for p in batch.predictions]
@@ -94,8 +97,13 @@ def _answer(variant: Variant, recipe: Recipe, ground: Ground, *, place: RunFolde
             place.append("predictions.jsonl", made)
             count += len(made)
             ground.watcher.progress(count, total)
+            over = tally.count(made)
+            if over is not None:
+                break
     seconds = time.perf_counter() - start
     place.append("usage.jsonl", [Usage(variant.arm, "answer", seconds, round(memory.mb, 1))])
+    if over is not None:
+        raise ArmFailed(f"it was {over.reason}")
 
 
 def _recipe(variant: Variant, ground: Ground, place: RunFolder) -> Recipe:
