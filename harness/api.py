@@ -339,6 +339,7 @@ def export(*run_folders: Path, options: ExportOptions) -> tuple[str, ...]:
         RunFolderError: a folder is no run, is damaged or unfinished.
         UserError: an option makes no sense, or something cannot be written.
     """
+    from harness.export.mlflow import without_login
     from harness.export.write import FORMATS, track, write_files
 
     if options.to not in FORMATS:
@@ -349,7 +350,7 @@ def export(*run_folders: Path, options: ExportOptions) -> tuple[str, ...]:
     if options.to != "mlflow":
         return tuple(f"Wrote {path}" for path in write_files(runs, options.out or Path("exports"), to=options.to))
     place = options.out or Path()
-    where = options.uri or str(place / "mlflow.db")
+    where = without_login(options.uri or str(place / "mlflow.db"))
     made = [track(data, folder, uri=options.uri, out=place) for data, folder in zip(runs, run_folders, strict=True)]
     return tuple(
         f"{folder}: {'run' if one.new else 'was there already as run'} {one.run_id} in {where}"

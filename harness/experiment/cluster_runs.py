@@ -107,7 +107,8 @@ def _opened(one: Asked, held: contextlib.ExitStack, watcher: Watcher) -> Opened:
 
 def _completed(one: _Filling, watcher: Watcher) -> Finished:
     look_back(one.begun, one.asked.ready, one.asked.options)
-    finished = complete(one.begun, one.asked.ready, options=one.asked.options, watcher=watcher)
+    # What the cluster did took none of this machine's time: it must not teach later plans.
+    finished = complete(replace(one.begun, resumed=True), one.asked.ready, options=one.asked.options, watcher=watcher)
     return remembered(finished, options=one.asked.options, watcher=watcher)
 
 

@@ -140,7 +140,7 @@ def _latency(answers: Mapping[str, Answer], trial: Trial, *, approach: str) -> I
         yield (
             "latency_ms",
             (
-                f"One in twenty requests of {name_of(str(arm))} took {slow} or more on this machine with this model; "
+                f"One in twenty requests of {name_of(str(arm))} took {slow} or more in this trial with this model; "
                 f"the limit is {limit:,} ms."
             ),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 
 from harness.disk import write_whole
@@ -25,12 +26,16 @@ def write_csv(table: FlatTable, path: Path) -> None:
     write_whole(path, out.getvalue().encode("utf-8-sig", "replace"), private=True)
 
 
+_FORMULA = re.compile(r"(?:^|[;,\t|\r\n])[\s\"']*[=+@\-\uff1d\uff0b\uff20\uff0d]")
+"""A formula at the start, or where another delimiter than ours would begin a cell; full-width signs act too."""
+
+
 def _harmless(cell: Cell) -> Cell:
     """A formula may hide behind spaces, and NUL ends a cell for some readers."""
     if not isinstance(cell, str):
         return cell
     text = cell.replace("\0", "\N{SYMBOL FOR NULL}")
-    return f"'{text}" if text.startswith(ACTING) or text.lstrip().startswith(ACTING[:4]) else text
+    return f"'{text}" if text.startswith(ACTING) or _FORMULA.search(text) else text
 
 
 def write_parquet(table: FlatTable, path: Path) -> None:

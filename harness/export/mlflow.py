@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from harness.report.prices import priced
 EXPERIMENT = "bakeoff"
 KEY = "bakeoff.run"
 """Tag that names the run: the digest under which it is found again."""
+BEGUN = "bakeoff.begun"
+"""The same on a run that may not be whole: what an export that broke off left is deleted by the next."""
 LONGEST = 480
 """Characters of a parameter or tag; stores refuse longer ones."""
 
@@ -49,11 +52,15 @@ def export_run(data: ReportData, files: Sequence[Path], *, uri: str, artifacts: 
         known = client.search_runs([experiment], filter_string=f"tags.`{KEY}` = '{key}'", max_results=1)
         if known:
             return Exported(known[0].info.run_id, new=False)
-        parent = client.create_run(experiment, run_name=data.scenario.name, tags=_tags(data)).info.run_id
+        for broken in client.search_runs([experiment], filter_string=f"tags.`{BEGUN}` = '{key}'"):
+            client.delete_run(broken.info.run_id)
+        parent = client.create_run(
+            experiment, run_name=data.scenario.name, tags={**_tags(data), BEGUN: key}
+        ).info.run_id
         for name, value in _params(data):
             client.log_param(parent, name, _short(value))
         for arm in data.arms:
-            tags = {"mlflow.parentRunId": parent, "bakeoff.arm": arm}
+            tags = {"mlflow.parentRunId": parent, "bakeoff.arm": arm, BEGUN: key}
             child = client.create_run(experiment, run_name=arm, tags=tags).info.run_id
             for name, metric in _metrics(data, arm):
                 client.log_metric(child, name, metric)
@@ -86,7 +93,14 @@ def _client(uri: str) -> Iterator[Any]:
             yield MlflowClient(tracking_uri=uri)
         except MlflowException as error:
             said = next(iter(str(error).strip().splitlines()), type(error).__name__)[:300]
-            raise UserError(f"MLflow could not write to {uri}: {said} Name a store with --uri.") from error
+            raise UserError(
+                without_login(f"MLflow could not write to {uri}: {said} Name a store with --uri.")
+            ) from error
+
+
+def without_login(text: str) -> str:
+    """The text without user and password of an address."""
+    return re.sub(r"(?<=://)[^/\s@]+@", "", text)
 
 
 def _experiment(client: Any, artifacts: str | None) -> str:

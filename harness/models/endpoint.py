@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, Literal, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from harness.errors import BakeoffError, MissingModel, UserError
 from harness.models.base import AT_END, Completion, Message, ModelDescription, Stop
@@ -230,7 +230,10 @@ class EndpointJob:
             EndpointFailed: one of them could not be answered; the others' answers are kept.
             BudgetSpent: the next request could cost more than what is left; answers that came are kept.
         """
-        self._ask([index for index in dict.fromkeys(batch) if index not in self.known])
+        open_ = [index for index in dict.fromkeys(batch) if index not in self.known]
+        first = {self.prompts[index]: index for index in reversed(open_)}
+        self._ask(sorted(first.values()))
+        self.known.update({index: self.known[first[self.prompts[index]]] for index in open_})
         found = []
         for index in batch:
             outcome = self.known[index]
@@ -257,21 +260,28 @@ class EndpointJob:
     def _settle(self, client: Any, index: int) -> None:
         """One prompt's outcome, noted down by whoever waits for it: an answer that came is never lost."""
         ledger, fields = self.model.state.ledger, self._fields(index)
-        request = hashlib.sha256(json.dumps([self.model.base_url, fields], sort_keys=True).encode()).hexdigest()
+        drawn = [self.temperature, self.seed] if self.temperature else []  # also where the seed is not passed on
+        whole = json.dumps([self.model.base_url, fields, *drawn], sort_keys=True)
+        request = hashlib.sha256(whole.encode()).hexdigest()
         fresh = self.model.client is not None
         before = None if fresh else ledger.answer(request)
         if before is not None:
             self.known[index] = before
             return
-        most_in, most_out = _most_tokens(self.prompts[index]), self._longest
+        most_in, most_out = _most_tokens(fields), self._longest
         reserved = ledger.reserve(most_in, most_out)
-        paid = None
+        paid = self._unknown(request, most_in, most_out)
         try:
             reply = self._timed(client, index, fields) if fresh else self._sent(client, index, fields)
             paid = self._paid(request, reply, most=(most_in, most_out), again=not fresh)
         finally:
             ledger.settle(reserved, paid)
         self.known[index] = reply.outcome
+
+    def _unknown(self, request: str, most_in: int, most_out: int) -> Paid | None:
+        """What a request counts as whose answer was not waited for: its worst case."""
+        money = self.model.state.ledger.price(most_in, most_out)
+        return Paid(request, "", most_in, most_out, "error", money, counted=False, again=False)
 
     def _paid(self, request: str, reply: _Reply, *, most: tuple[int, int], again: bool) -> Paid | None:
         if not reply.billed:
@@ -305,7 +315,7 @@ class EndpointJob:
         try:
             return self._read(index, client.chat.completions.create(**fields))
         except openai.OpenAIError as error:
-            return _Reply(EndpointFailed(_without_key(said(error), self.model)), billed=_may_be_billed(error))
+            return _Reply(EndpointFailed(said(error, self.model)), billed=_may_be_billed(error))
         except ValueError as error:  # JSON that is none
             return _Reply(EndpointFailed(f"The endpoint's answer is no JSON ({type(error).__name__})."))
 
@@ -318,19 +328,26 @@ class EndpointJob:
             except openai.APIStatusError as error:
                 if error.status_code in NOT_UNDERSTOOD:
                     continue
-                reply = _Reply(EndpointFailed(_without_key(said(error), self.model)), billed=False)
+                reply = _Reply(EndpointFailed(said(error, self.model)), billed=False)
             except (openai.OpenAIError, ValueError, _transport_error()) as error:
-                text = f"The endpoint's stream was cut: {said(error)}"
+                text = f"The endpoint's stream was cut: {said(error, self.model)}"
                 reply = _Reply(EndpointFailed(_without_key(text, self.model)))
             if reply is not None:
                 state.way = way
                 return reply
+            if STREAMS[way]:  # answered, but not streamed: paid for, and not to be tried again
+                most = _most_tokens(fields), self._longest
+                state.ledger.settle(state.ledger.reserve(*most), self._unknown("", *most))
+                break
+        state.way = len(STREAMS) - 1
         return self._sent(client, index, fields)
 
-    def _streamed(self, client: Any, index: int, fields: Mapping[str, Any], *, how: Mapping[str, Any]) -> _Reply:
-        start, parts, reason, usage = time.perf_counter(), list[str](), None, None
+    def _streamed(self, client: Any, index: int, fields: Mapping[str, Any], *, how: Mapping[str, Any]) -> _Reply | None:
+        """The streamed answer; None where nothing was streamed: the endpoint does not heed `stream`."""
+        start, parts, reason, usage, came = time.perf_counter(), list[str](), None, None, False
         with client.chat.completions.create(**fields, **how) as stream:
             for chunk in stream:
+                came = True
                 usage = getattr(chunk, "usage", None) or usage
                 for choice in (getattr(chunk, "choices", None) or ())[:1]:
                     text = getattr(getattr(choice, "delta", None), "content", None)
@@ -338,6 +355,8 @@ class EndpointJob:
                         self.first_seconds.setdefault(index, time.perf_counter() - start)
                         parts.append(text)
                     reason = getattr(choice, "finish_reason", None) or reason
+        if not came:
+            return None
         if reason is None:
             return _Reply(EndpointFailed("The endpoint's stream was cut: it ended before the answer did."))
         return self._made(index, "".join(parts), reason, usage)
@@ -353,6 +372,8 @@ class EndpointJob:
     def _made(self, index: int, text: str, reason: str | None, usage: Any) -> _Reply:
         if reason == "content_filter":
             return _Reply(EndpointFailed("The endpoint's content filter withheld the answer."))
+        if not _is_writable(text):
+            return _Reply(EndpointFailed("The endpoint's answer holds halves of characters."))
         counts = [getattr(usage, name, None) for name in ("prompt_tokens", "completion_tokens")]
         whole = [count for count in counts if isinstance(count, int) and count >= 0]
         counted = len(whole) == len(counts)
@@ -362,10 +383,17 @@ class EndpointJob:
         return _Reply(Completion(taken_out(text, self.stop), whole[0], whole[1], finish), counted)
 
 
-def _most_tokens(prompt: str) -> int:
-    """No prompt has more tokens: each is a byte or longer, and a template adds little to each message."""
-    messages = json.loads(prompt)
-    return sum(len(one["content"].encode()) + TEMPLATE_TOKENS for one in messages)
+def _is_writable(text: str) -> bool:
+    """Whether it can be written as UTF-8: JSON may hold halves of characters."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _most_tokens(fields: Mapping[str, Any]) -> int:
+    """No request has more tokens to read: each is a byte or longer, and a template adds little to each message. A form
+    to be held to, and what the user adds, may be read too."""
+    more = [fields[name] for name in ("response_format", "extra_body") if name in fields]
+    read = sum(len(one["content"].encode()) + TEMPLATE_TOKENS for one in fields["messages"])
+    return read + sum(len(json.dumps(one)) for one in more)
 
 
 def client_library() -> Any:
@@ -399,10 +427,10 @@ def open_client(model: EndpointModel) -> Any:
     )
 
 
-def said(error: Exception) -> str:
+def said(error: Exception, model: EndpointModel) -> str:
     """What went wrong, in one line, without the request."""
     status = getattr(error, "status_code", None)
-    text = " ".join(str(error).split())[:300]
+    text = " ".join(_without_key(str(error), model).split())[:300]  # first the key, then the cut
     return f"The endpoint answered with status {status}: {text}" if status else f"The endpoint: {text}"
 
 
@@ -417,14 +445,23 @@ def _without_key(text: str, model: EndpointModel) -> str:
     return text.replace(key, "[key]") if key else text
 
 
+def split_address(url: str) -> SplitResult | None:
+    """The parts of an address; None where it is none."""
+    try:
+        parts = urlsplit(url)
+        return parts if parts.port is None or parts.port else None
+    except ValueError:  # a bracket that is not closed, a port that is no number
+        return None
+
+
 def check_address(base_url: str) -> None:
     """Refuse an address that could carry a secret, without repeating it.
 
     Raises:
         UserError: it cannot be used.
     """
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    parts = split_address(base_url)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise UserError("The endpoint's address must start with http:// or https:// and name a host.")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise UserError(

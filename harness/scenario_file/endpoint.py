@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial
@@ -73,6 +75,8 @@ def endpoint_problems(said: EndpointSettings | None, *, model: str | None) -> It
         yield _problem(f"the endpoint's address {fault}")
     if not (said.model or model):
         yield _problem("which model shall answer there? Give --model NAME, the name that the server knows it by")
+    if said.key_variable is not None and (fault := _variable(said.key_variable)):
+        yield _problem(f"the key's variable {fault}")
     if said.max_cost is not None and (said.price_in is None or said.price_out is None):
         yield _problem(
             "a budget needs prices: give --price IN/OUT (money for a million tokens), or price_in and price_out"
@@ -87,7 +91,11 @@ def _problem(text: str) -> Problem:
 
 def address_fault(url: str) -> str | None:
     """What is wrong with an address, without repeating it; it is written down, so it must carry no secret."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:  # a bracket that is not closed, a port that is no number
+        return "is none: a bracket or the port is wrong"
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return "must start with http:// or https:// and name a host"
     if parts.username or parts.password or parts.query or parts.fragment:
@@ -110,9 +118,11 @@ def _address(value: object) -> str | None:
 
 def _variable(value: object) -> str | None:
     fault = _text(value, may_be_empty=True)
-    if fault or str(value).isidentifier() or value == "":
+    if fault or value == "" or re.fullmatch(r"[A-Z_][A-Z0-9_]{0,80}", str(value)):
         return fault
-    return "must be the name of an environment variable, never the key itself"  # it is not repeated: it may be one
+    return (
+        "must be the name of an environment variable in capitals, never the key itself"  # not repeated: it may be one
+    )
 
 
 def _whole(value: object, *, low: int) -> str | None:
@@ -135,6 +145,10 @@ def _choice(value: object) -> str | None:
 def _fields(value: object) -> str | None:
     if not isinstance(value, dict):
         return f"must be a table of fields, such as {{top_p = 1}}; got {shown(value)}"
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return "holds what JSON does not know, such as a date or nan; write it as a text"
     ours = [name for name in value if name in OURS]
     return f"names {', '.join(ours)}, which a run sets itself" if ours else None
 

@@ -92,7 +92,7 @@ def test_where_nothing_is_recommended_the_advised_arm_is_held_against_the_limit(
 def test_a_limit_on_latency_is_held_against_the_slowest_twentieth():
     slow = replace(cost("rag", 500), latency_p95=0.9)
     assert found({"latency_ms": 500}, trial(READS, costs=[slow])) == {
-        "latency_ms": "One in twenty requests of RAG took 900 ms or more on this machine with this model; the limit is "
+        "latency_ms": "One in twenty requests of RAG took 900 ms or more in this trial with this model; the limit is "
         "500 ms."
     }
     assert found({"latency_ms": 1000}, trial(READS, costs=[slow])) == {}

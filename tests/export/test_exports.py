@@ -17,7 +17,7 @@ from harness.export.files import write_csv
 from harness.export.tables import FlatTable, flat_tables, run_names
 from harness.scenario_file.read import Overrides
 
-HOSTILE = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =cmd|' /C calc'!A0", "\n@x"]
+HOSTILE = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =cmd|' /C calc'!A0", "\n@x", "a;=1", "a\n=1", "＝1"]
 
 
 @pytest.fixture(scope="module")
@@ -115,8 +115,9 @@ def test_a_tracker_holds_the_run_once_with_an_arm_below_it_each(run, tracked):
 
 
 def test_a_store_that_does_not_answer_is_named(run, tmp_path):
-    with pytest.raises(UserError, match=r"MLflow could not write to http://127.0.0.1:9"):
-        api.export(run, options=api.ExportOptions("mlflow", tmp_path, uri="http://127.0.0.1:9"))
+    with pytest.raises(UserError, match=r"MLflow could not write to http://127.0.0.1:9") as told:
+        api.export(run, options=api.ExportOptions("mlflow", tmp_path, uri="http://user:s3cret@127.0.0.1:9"))
+    assert "s3cret" not in str(told.value)
 
 
 def test_without_the_package_a_sentence_says_what_to_install(run, tmp_path, monkeypatch):
