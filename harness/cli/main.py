@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
+from types import FrameType
+from typing import NoReturn
 
 import click
 
@@ -69,24 +72,44 @@ def cli(context: click.Context) -> None:
         click.echo(FIRST_STEPS)
 
 
+def _interrupts() -> list[int]:
+    """Ctrl-C raises as ever and is noted here: a library's C code may turn the interrupt into an error of its own."""
+    seen: list[int] = []
+
+    def noted(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, noted)
+    return seen
+
+
+def _stopped() -> NoReturn:
+    kept = " What was answered is kept; the same command goes on from there." if "run" in sys.argv[1:2] else ""
+    click.echo(f"\nStopped.{kept}", err=True)
+    sys.exit(130)
+
+
 def main() -> None:
     """Entry point: errors that the user can mend become sentences and exit code 2."""
     from harness.errors import UserError, shortage
     from harness.publish.text import visible
 
+    interrupts = _interrupts()
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
-        kept = " What was answered is kept; the same command goes on from there." if "run" in sys.argv[1:2] else ""
-        click.echo(f"\nStopped.{kept}", err=True)
-        sys.exit(130)
+        _stopped()
     except UserError as error:
         click.echo(f"bakeoff: {visible(str(error))}", err=True)
         sys.exit(2)
-    except (MemoryError, ImportError, RuntimeError) as error:
+    except (MemoryError, ImportError, RuntimeError, ValueError, SystemError) as error:
+        if interrupts:
+            _stopped()
         if shortage(error) != "memory":
             raise
         click.echo(

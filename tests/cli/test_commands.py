@@ -268,3 +268,26 @@ def test_history_lists_runs_newest_first_the_unfinished_too_and_passes_over_dama
     assert "not finished" in half
     assert "RAG" in done
     assert "torn" not in out
+
+
+def test_an_interrupt_that_a_library_turns_into_an_error_of_its_own_is_a_stop(monkeypatch, capsys):
+    import os
+    import signal
+
+    from harness.cli import main as entry
+
+    def converted(**_):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ValueError("Invalid affine transformation matrix") from None
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(entry.cli, "main", converted)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            entry.main()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended.value.code == 130
+    assert "Stopped." in capsys.readouterr().err

