@@ -351,7 +351,10 @@ def export(*run_folders: Path, options: ExportOptions) -> tuple[str, ...]:
         return tuple(f"Wrote {path}" for path in write_files(runs, options.out or Path("exports"), to=options.to))
     place = options.out or Path()
     where = without_login(options.uri or str(place / "mlflow.db"))
-    made = [track(data, folder, uri=options.uri, out=place) for data, folder in zip(runs, run_folders, strict=True)]
+    made = [
+        track(data, folder, uri=options.uri, out=place, redact=options.redact)
+        for data, folder in zip(runs, run_folders, strict=True)
+    ]
     return tuple(
         f"{folder}: {'run' if one.new else 'was there already as run'} {one.run_id} in {where}"
         for folder, one in zip(run_folders, made, strict=True)

@@ -38,7 +38,7 @@ def write_files(runs: Sequence[ReportData], out: Path, *, to: str) -> tuple[Path
     return tuple(made)
 
 
-def track(data: ReportData, folder: Path, *, uri: str | None, out: Path) -> mlflow.Exported:
+def track(data: ReportData, folder: Path, *, uri: str | None, out: Path, redact: bool) -> mlflow.Exported:
     """One run into MLflow; without `uri` into a store of files under `out`.
 
     Its verdict and reports are made anew from `data`, so that what is masked there is masked in them.
@@ -47,7 +47,8 @@ def track(data: ReportData, folder: Path, *, uri: str | None, out: Path) -> mlfl
         UserError: see `mlflow.export_run`.
     """
     place = out.resolve()
-    key = hashlib.sha256((folder / "run.json").read_bytes() + (folder / "verdict.json").read_bytes()).hexdigest()
+    made_of = (folder / "run.json").read_bytes() + (folder / "verdict.json").read_bytes()
+    key = hashlib.sha256(made_of + (b"masked" if redact else b"")).hexdigest()
     if uri is None:
         place.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as work:

@@ -55,10 +55,15 @@ def read_saved_dataset(folder: Path) -> SavedDataset:
         _refuse(folder, str(error))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         _refuse(folder, f"is no dataset as save_to_disk writes it ({type(error).__name__}: {str(error)[:100]})")
-    filled = {name: table for name, table in tables.items() if table.rows}
+    filled = {name: one for name, one in tables.items() if one.rows and not _is_untold(one, splits[name][0].parent)}
     if not filled:
-        _refuse(folder, "the dataset has no rows")
+        _refuse(folder, "the dataset has no rows with labels that are told")
     return SavedDataset(filled)
+
+
+def _is_untold(table: Table, folder: Path) -> bool:
+    """Whether a column of labels is empty in every row, as in test splits whose labels are kept secret."""
+    return any(all(row.cells.get(name) is None for row in table.rows) for name in _label_names(folder))
 
 
 def _refuse(folder: Path, message: str) -> NoReturn:
@@ -80,7 +85,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _plain(name: str) -> str:
     """Names of files come from the folder itself: none may lead out of it."""
-    if Path(name).name != name:
+    if Path(name).name != name or name in ("", ".", ".."):
         raise CannotRead(f"names the file {name!r}, which is not in it")
     return name
 
@@ -102,7 +107,9 @@ def _label_names(folder: Path) -> dict[str, list[str]]:
 
 
 def _labelled(value: object, labels: Sequence[str]) -> object:
-    """The label of a number; what is no number of a label stays."""
+    """The label of a number; None for -1, by which datasets say that the label is not told; the rest stays."""
+    if value == -1:
+        return None
     return labels[value] if isinstance(value, int) and 0 <= value < len(labels) else value
 
 

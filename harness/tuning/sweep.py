@@ -48,11 +48,12 @@ def sweep(
     train = row_set(encode_rows(loaded, examples))
     held = row_set(encode_rows(loaded, dev), prefix=train.prefix)
     batches = shuffled_batches(train.rows, size=settings.rows, seed=settings.seed)
+    ranks = sorted({*RANKS, settings.rank})
     steps = [batches[number % len(batches)] for number in range(settings.trial_steps)]
 
     def loss_of(trial: Any) -> float:
         progress("settings", trial.number / settings.sweep)
-        rank = trial.suggest_categorical("rank", RANKS)
+        rank = trial.suggest_categorical("rank", ranks)
         rate = trial.suggest_float("learning rate", LOWEST_RATE, HIGHEST_RATE, log=True)
         found = float("inf")
         with fresh_adapter(loaded, replace(settings, rank=rank, alpha=2 * rank)) as trainer:

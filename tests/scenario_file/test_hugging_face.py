@@ -59,6 +59,23 @@ def test_a_dataset_without_splits_is_split_like_a_table(saved, tmp_path):
     assert {case.output for case in made.scenario.cases} == {"card", "loan"}
 
 
+def test_a_test_split_whose_labels_are_not_told_is_passed_over(tmp_path):
+    import datasets
+
+    labels = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["card", "loan"])})
+
+    def rows(name, told):
+        texts = [f"{name} my {('card', 'loan')[n % 2]} {n}" for n in range(30)]
+        numbers = [n % 2 if told else -1 for n in range(30)]
+        return datasets.Dataset.from_dict({"text": texts, "label": numbers}, features=labels)
+
+    parts = {"train": rows("train", True), "test": rows("test", False), "validation": rows("validation", True)}
+    datasets.DatasetDict(parts).save_to_disk(str(tmp_path / "d"))
+    made = api.init_source(tmp_path / "d", into=tmp_path / "s", columns=COLUMNS)
+    assert "'validation' for eval" in made.sentences[0]
+    assert {case.output for case in made.scenario.cases} == {"card", "loan"}
+
+
 def test_a_single_arrow_file_is_a_table(saved, tmp_path):
     (file,) = (saved / "one").glob("*.arrow")
     made = api.init_source(file, into=tmp_path / "s", columns=COLUMNS)

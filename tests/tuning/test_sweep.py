@@ -57,6 +57,11 @@ def test_a_tuned_arm_says_what_was_tried(tiny, tmp_path):
     assert f'"r": {rank},' in config
 
 
+def test_a_rank_beyond_the_usual_ones_is_searched_too(tiny):
+    found = sweep(tiny, TRAIN, dev=DEV, settings=TuningSettings(rank=64, alpha=128, rows=8, sweep=2))
+    assert any(name.startswith("rank 64,") for name, _ in found.tried)
+
+
 def test_without_dev_rows_nothing_is_searched(tiny, tmp_path):
     tuner = LocalTuner(tiny, tmp_path, quick=True, seed=0, wish=TuningWish(sweep=6, epochs=1))
     recipe = tuner("lora", TRAIN[:16], dev=(), notify=lambda *_: None)
