@@ -166,6 +166,7 @@ class LocalTuner:
         if settings.sweep and dev:
             swept = sweep(self.loaded, kept, dev=dev, settings=settings, progress=notify)
             settings = swept.settings
+            key = f"{key} {settings.rank} {settings.learning_rates}"  # checkpoints are of this pair
         result = train(self.loaded, kept, dev=dev, settings=settings, out=out, progress=notify, key=key)
         rates = tuple(Trial(f"{rate:g}", -loss) for rate, loss in result.trials)
         losses = tuple(Trial(f"{n}", -loss) for n, loss in enumerate(result.dev_losses) if n)

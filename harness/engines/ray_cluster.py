@@ -139,7 +139,7 @@ class Cluster:
         """
         waiting: list[tuple[int, int, int, Unit]] = []
         self._put(waiting, units)
-        began, idle = time.monotonic(), list[Any]()
+        heard, idle = time.monotonic(), list[Any]()
         under_way = {worker.ready.remote(): _Sent(worker) for worker in self.workers}
         started = False
         while waiting or any(sent.unit for sent in under_way.values()):
@@ -163,9 +163,14 @@ class Cluster:
                     self.took.append(Took(sent.unit.name, seconds, worker, here))
                 elif result != self.digest:
                     raise UserError(ANOTHER_VERSION)
-            if not started and time.monotonic() - began > NOBODY:
+            if done or any(sent.unit for sent in under_way.values()):
+                heard = time.monotonic()
+            elif time.monotonic() - heard > NOBODY:
                 raise UserError(
-                    f"Ray could not start a worker within {NOBODY:g} seconds: each takes {self.threads} CPU"
+                    "All workers of the cluster were lost, and Ray starts no new one. What was answered is kept: the "
+                    "same command goes on, with either engine."
+                    if started
+                    else f"Ray could not start a worker within {NOBODY:g} seconds: each takes {self.threads} CPU"
                     f"{' and a GPU' if self.gpus else ''}, and the cluster has {self.ray.available_resources()} free."
                 )
 

@@ -159,9 +159,8 @@ class EndpointModel:
 
     def _why_not_held(self, stop: Stop) -> str:
         tokens = max(TRIAL_TOKENS, *(len(label) for label in stop.labels)) if stop.labels else 4 * TRIAL_TOKENS
-        job = EndpointJob(self, (self.render(TRIAL),), tokens, stop=stop)
         try:
-            (found,) = job.answer((0,))
+            (found,) = EndpointJob(self, (self.render(TRIAL),), tokens, stop=stop, keep=False).answer((0,))
         except EndpointFailed as error:
             return str(error)
         held = was_held(found.text, stop, cut=found.finish == "length") or found.text in stop.labels
@@ -213,6 +212,8 @@ class EndpointJob:
     temperature: float = 0.0
     seed: int = 0
     stop: Stop = AT_END
+    keep: bool = True
+    """Answers are taken from the run's ledger and kept in it; timed ones never are."""
     known: dict[int, Completion | EndpointFailed] = field(default_factory=dict, repr=False)
     first_seconds: dict[int, float] = field(default_factory=dict, repr=False)
     """Seconds from sending to the first token, of answers that were streamed."""
@@ -263,8 +264,9 @@ class EndpointJob:
         drawn = [self.temperature, self.seed] if self.temperature else []  # also where the seed is not passed on
         whole = json.dumps([self.model.base_url, fields, *drawn], sort_keys=True)
         request = hashlib.sha256(whole.encode()).hexdigest()
-        fresh = self.model.client is not None
-        before = None if fresh else ledger.answer(request)
+        timed = self.model.client is not None
+        keep = self.keep and not timed
+        before = ledger.answer(request) if keep else None
         if before is not None:
             self.known[index] = before
             return
@@ -272,8 +274,8 @@ class EndpointJob:
         reserved = ledger.reserve(most_in, most_out)
         paid = self._unknown(request, most_in, most_out)
         try:
-            reply = self._timed(client, index, fields) if fresh else self._sent(client, index, fields)
-            paid = self._paid(request, reply, most=(most_in, most_out), again=not fresh)
+            reply = self._timed(client, index, fields) if timed else self._sent(client, index, fields)
+            paid = self._paid(request, reply, most=(most_in, most_out), again=keep)
         finally:
             ledger.settle(reserved, paid)
         self.known[index] = reply.outcome
@@ -330,8 +332,7 @@ class EndpointJob:
                     continue
                 reply = _Reply(EndpointFailed(said(error, self.model)), billed=False)
             except (openai.OpenAIError, ValueError, _transport_error()) as error:
-                text = f"The endpoint's stream was cut: {said(error, self.model)}"
-                reply = _Reply(EndpointFailed(_without_key(text, self.model)))
+                reply = _Reply(EndpointFailed(f"The endpoint's stream was cut: {said(error, self.model)}"))
             if reply is not None:
                 state.way = way
                 return reply

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-import msgspec
 import numpy as np
 
-from harness.disk import cache_folder
-from harness.errors import UserError
 from harness.retrieval.embed import Embedder, Vectors
+from harness.retrieval.kept import kept_index
 from harness.retrieval.shards import Shards, embedded
 from harness.retrieval.stores.base import VectorStore
 from harness.retrieval.stores.flat import FlatStore
@@ -113,64 +109,23 @@ def _elsewhere(embedder: Embedder, texts: Sequence[str], place: str) -> VectorIn
 # Many texts
 
 
-@dataclass(frozen=True, slots=True)
-class _About:
-    """What is kept beside a built index."""
-
-    recall: Recall
-    seals: dict[str, str]
-    """File -> SHA-256 (hex)."""
-
-
 def _large(embedder: Embedder, texts: Sequence[str]) -> VectorIndex:
     shards = embedded(embedder, texts)
     names = "".join(path.stem for path in shards.paths)
     key = hashlib.sha256(f"{VERSION} {shards.paths[0].parent.name} {names}".encode()).hexdigest()
-    folder = cache_folder() / "indexes" / key[:32]
-    about = _sound(folder)
-    if about is None:
-        about = _built(shards, folder)
+    what = f"The index of {shards.size:,} passages"
+    folder, recall = kept_index(key[:32], Recall, what=what, build=partial(_built, shards))
     store = ListStore(folder)
-    store.search_lists(about.recall.searched)
-    return VectorIndex(embedder, shards.size, store, shards, about.recall)
+    store.search_lists(recall.searched)
+    return VectorIndex(embedder, shards.size, store, shards, recall)
 
 
-def _sound(folder: Path) -> _About | None:
-    """What is said of a built index; None where it is not there, or not as it was written."""
-    with contextlib.suppress(OSError, msgspec.MsgspecError):
-        about = msgspec.json.decode((folder / "about.json").read_bytes(), type=_About)
-        if all(_seal(folder / name) == seal for name, seal in about.seals.items()):
-            return about
-    return None
-
-
-def _seal(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _built(shards: Shards, folder: Path) -> _About:
-    """Build the index beside its place and move it there."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as place:
-            home = Path(place) / "index"
-            home.mkdir()
-            store = ListStore(home, sample(shards))
-            for vectors in shards:
-                store.add(vectors)
-            store.close()
-            recall = settled(store, shards)
-            about = _About(recall, {path.name: _seal(path) for path in home.iterdir()})
-            (home / "about.json").write_bytes(msgspec.json.encode(about))
-            shutil.rmtree(folder, ignore_errors=True)
-            home.rename(folder)
-    except OSError as error:
-        raise UserError(
-            f"The index of {shards.size:,} passages cannot be kept in {folder.parent} ({error.strerror or error}). "
-            "Make room there, or name another folder with BAKEOFF_CACHE."
-        ) from error
-    return about
+def _built(shards: Shards, home: Path) -> Recall:
+    store = ListStore(home, sample(shards))
+    for vectors in shards:
+        store.add(vectors)
+    store.close()
+    return settled(store, shards)
 
 
 def sample(shards: Shards) -> Vectors:

@@ -7,20 +7,16 @@ block, eight bytes a text while it is built, and the vocabulary.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from harness.disk import cache_folder
-from harness.errors import UserError
+from harness.retrieval.kept import kept_index
 from harness.retrieval.texts import AT_ONCE, blocks, texts_digest
 from harness.retrieval.words import BIGRAMS, words
 
@@ -37,7 +33,6 @@ class _About:
     size: int
     blocks: int
     vocabulary: list[str]
-    seals: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,51 +103,23 @@ def build_postings(texts: Sequence[str]) -> Postings:
     Raises:
         UserError: the cache folder cannot hold it.
     """
-    folder = cache_folder() / "indexes" / f"{texts_digest(texts)[:32]}-words-{VERSION}"
-    about = _sound(folder)
-    if about is None:
-        try:
-            about = _built(texts, folder)
-        except OSError as error:
-            raise UserError(
-                f"The word index of {len(texts):,} passages cannot be kept in {folder.parent} "
-                f"({error.strerror or error}). Make room there, or name another folder with BAKEOFF_CACHE."
-            ) from error
+    name = f"{texts_digest(texts)[:32]}-words-{VERSION}"
+    what = f"The word index of {len(texts):,} passages"
+    folder, about = kept_index(name, _About, what=what, build=partial(_built, texts))
     return Postings(folder, about.size, about.blocks, {word: n for n, word in enumerate(about.vocabulary)})
 
 
-def _sound(folder: Path) -> _About | None:
-    with contextlib.suppress(OSError, msgspec.MsgspecError):
-        about = msgspec.json.decode((folder / "about.json").read_bytes(), type=_About)
-        if all(_seal(folder / name) == seal for name, seal in about.seals.items()):
-            return about
-    return None
-
-
-def _seal(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _built(texts: Sequence[str], folder: Path) -> _About:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as place:
-        home, raw = Path(place) / "index", Path(place) / "raw"
-        home.mkdir()
-        raw.mkdir()
-        known: dict[str, int] = {}
-        holders: list[int] = []
-        lengths, count = 0, 0
+def _built(texts: Sequence[str], home: Path) -> _About:
+    known: dict[str, int] = {}
+    holders: list[int] = []
+    lengths, count = 0, 0
+    with tempfile.TemporaryDirectory(dir=home.parent, ignore_cleanup_errors=True) as raw:
         for count, block in enumerate(blocks(texts), start=1):
-            lengths += _numbered(block, known=known, holders=holders, to=raw / str(count - 1))
+            lengths += _numbered(block, known=known, holders=holders, to=Path(raw) / str(count - 1))
         weights = _rarity(np.array(holders, dtype=np.float64), len(texts))
         for number in range(count):
-            _post(raw / str(number), home, number=number, weights=weights, mean=lengths / len(texts))
-        about = _About(len(texts), count, list(known), {path.name: _seal(path) for path in home.iterdir()})
-        (home / "about.json").write_bytes(msgspec.json.encode(about))
-        shutil.rmtree(folder, ignore_errors=True)
-        home.rename(folder)
-    return about
+            _post(Path(raw) / str(number), home, number=number, weights=weights, mean=lengths / len(texts))
+    return _About(len(texts), count, list(known))
 
 
 def _numbered(texts: Sequence[str], *, known: dict[str, int], holders: list[int], to: Path) -> int:

@@ -107,7 +107,7 @@ def _init_of_splits(
         skipped += table.skipped + len(table.rows) - len(found)
     held_out = made[eval_name]
     if size is not None and size < len(held_out):
-        held_out = sorted(random.Random(seed).sample(held_out, size), key=held_out.index)
+        held_out = [held_out[i] for i in sorted(random.Random(seed).sample(range(len(held_out)), size))]
     scenario = _write(into, train=made["train"], held_out=held_out, seed=seed)
     of = f" ({len(held_out)} of its {len(made[eval_name])} rows)" if len(held_out) < len(made[eval_name]) else ""
     sentence = f"The dataset's own splits were taken: {eval_name!r} for eval{of}, 'train' for training."

@@ -139,8 +139,17 @@ def read_what_is_readable(
     problems += metric_problem(settings, settled.kind, toml=files.toml, known_metrics=known_metrics)
     problems += _margin_problems(settings, toml=files.toml)
     problems += endpoint_problems(settings.endpoint, model=settings.model)
+    problems += _sweep_problems(settings, toml=files.toml)
     scenario = _scenario(files, settings, settled=settled, warnings=(*problems, *settled.warnings))
     return Reading(_cut(scenario, overrides), tuple(problems))
+
+
+def _sweep_problems(settings: Settings, *, toml: Path | None) -> Iterator[Problem]:
+    """What is settled is not searched for."""
+    wish = settings.tuning
+    if wish.sweep and (wish.rank or wish.learning_rate):
+        message = "a sweep searches rank and learning rate: take those lines out, or the sweep"
+        yield Problem("error", message, toml.name if toml else "[tuning]")
 
 
 def _margin_problems(settings: Settings, *, toml: Path | None) -> Iterator[Problem]:

@@ -321,7 +321,7 @@ def _choose_rate(under_way: _UnderWay) -> float:
         trial = (rates[number], dev_loss(trainer.loaded, trainer.model, held))
         under_way.reached = replace(under_way.reached, trials=(*under_way.reached.trials, trial), step=0)
         under_way.keep(at_end=True)
-    return min(under_way.reached.trials, key=lambda trial: _or_worst(trial[1]))[0]
+    return min(under_way.reached.trials, key=lambda trial: or_worst(trial[1]))[0]
 
 
 def _train(under_way: _UnderWay, rate: float) -> None:
@@ -350,7 +350,7 @@ def _end_epoch(under_way: _UnderWay) -> None:
     reached, trainer = under_way.reached, under_way.trainer
     reached = replace(reached, epoch=reached.epoch + 1, step=0)
     if under_way.held is not None:
-        loss = _or_worst(dev_loss(trainer.loaded, trainer.model, under_way.held))
+        loss = or_worst(dev_loss(trainer.loaded, trainer.model, under_way.held))
         reached = replace(reached, losses=(*reached.losses, loss))
         if not _stands_still(reached):
             reached = replace(reached, best=reached.epoch)
@@ -372,7 +372,7 @@ def _best(reached: Reached, settings: TuningSettings, held: RowSet | None) -> in
     return settings.epochs if held is None else reached.best or 0
 
 
-def _or_worst(loss: float) -> float:
+def or_worst(loss: float) -> float:
     """A loss that is no number is the worst of all."""
     return loss if math.isfinite(loss) else math.inf
 

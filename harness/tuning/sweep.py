@@ -10,7 +10,7 @@ from typing import Any
 from harness.errors import MissingModel
 from harness.models.local import LoadedModel
 from harness.tuning.examples import TrainingText, row_set, shuffled_batches
-from harness.tuning.lora import Progress, TuningSettings, dev_loss, encode_rows, fresh_adapter, one_step
+from harness.tuning.lora import Progress, TuningSettings, dev_loss, encode_rows, fresh_adapter, one_step, or_worst
 
 RANKS = (4, 8, 16, 32)
 LOWEST_RATE, HIGHEST_RATE = 5e-5, 2e-3
@@ -25,7 +25,7 @@ class Swept:
     settings: TuningSettings
     """With the best rank and learning rate found."""
     tried: tuple[tuple[str, float], ...]
-    """(settings in words, dev loss at the last look), best first."""
+    """(settings in words, dev loss at the last look), the chosen pair first."""
     ended_early: int
 
 
@@ -39,7 +39,7 @@ def sweep(
 ) -> Swept:
     """Try `settings.sweep` pairs of rank and learning rate for `trial_steps` each, the usual pair first.
 
-    Rank and rate that hold already (one candidate) are not searched. With the same seed and machine the same pair wins.
+    With the same seed and machine the same pair wins.
 
     Raises:
         MissingModel: Optuna is not installed.
@@ -48,12 +48,11 @@ def sweep(
     train = row_set(encode_rows(loaded, examples))
     held = row_set(encode_rows(loaded, dev), prefix=train.prefix)
     batches = shuffled_batches(train.rows, size=settings.rows, seed=settings.seed)
-    ranks = sorted({*RANKS, settings.rank})
     steps = [batches[number % len(batches)] for number in range(settings.trial_steps)]
 
     def loss_of(trial: Any) -> float:
         progress("settings", trial.number / settings.sweep)
-        rank = trial.suggest_categorical("rank", ranks)
+        rank = trial.suggest_categorical("rank", RANKS)
         rate = trial.suggest_float("learning rate", LOWEST_RATE, HIGHEST_RATE, log=True)
         found = float("inf")
         with fresh_adapter(loaded, replace(settings, rank=rank, alpha=2 * rank)) as trainer:
@@ -61,7 +60,7 @@ def sweep(
             for number, batch in enumerate(steps, start=1):
                 one_step(trainer, optimizer, train, batch)
                 if number % LOOK_EVERY == 0 or number == len(steps):
-                    found = dev_loss(loaded, trainer.model, held)
+                    found = or_worst(dev_loss(loaded, trainer.model, held))
                     trial.report(found, number)
                     if trial.should_prune():
                         raise optuna.TrialPruned
@@ -79,7 +78,8 @@ def sweep(
     looked = [one for one in study.trials if one.intermediate_values]
     ended = sum(one.state is optuna.trial.TrialState.PRUNED for one in looked)
     tried = [(_words(one.params), one.intermediate_values[max(one.intermediate_values)]) for one in looked]
-    return Swept(best, tuple(sorted(tried, key=lambda one: one[1])), ended)
+    chosen = _words(study.best_params)  # a pair that was ended early may have looked better than this one ended
+    return Swept(best, tuple(sorted(tried, key=lambda one: (one[0] != chosen, one[1]))), ended)
 
 
 def _words(params: dict[str, Any]) -> str:

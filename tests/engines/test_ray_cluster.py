@@ -177,3 +177,24 @@ def test_what_a_cluster_is_not_for_is_refused(changes, words):
 def test_nothing_of_ray_is_imported_where_it_is_not_asked_for():
     code = "import sys, harness.api, harness.cli.run; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class Pending:
+    """A call that never ends."""
+
+
+class Waiting(FakeRay):
+    """Knows calls that never end."""
+
+    def wait(self, refs, *, timeout):
+        ended = [ref for ref in refs if not isinstance(ref, Pending)][:1]
+        return ended, [ref for ref in refs if ref not in ended]
+
+
+def test_workers_that_are_all_lost_and_not_replaced_end_the_wait_with_a_sentence(monkeypatch):
+    monkeypatch.setattr("harness.engines.ray_cluster.NOBODY", 0.05)
+    worker = Handle(deadly=[("a",)])
+    worker.ready.options = lambda **_: SimpleNamespace(remote=Pending)
+    made = Cluster(Waiting(), [worker], threads=1, gpus=0, digest="same")
+    with pytest.raises(UserError, match="All workers of the cluster were lost"):
+        made.run([unit("a")])

@@ -119,6 +119,18 @@ def test_an_endpoint_that_does_not_hold_answers_is_refused_with_the_reason(endpo
     assert len(endpoint.requests) == 2, "once a form"
 
 
+def test_a_refusal_is_not_remembered_by_the_run_that_goes_on_once_the_server_is_mended(endpoint, tmp_path):
+    for answer, held in ((said("Hello!"), False), (said('{"label": "no"}'), True)):
+        endpoint.answer = lambda request, answer=answer: answer
+        model = model_at(endpoint)
+        model.state.ledger.open(RunFolder(tmp_path))
+        if held:
+            asked(model, "Is it?", stop=LABELS)
+        else:
+            with pytest.raises(CannotHold):
+                asked(model, "Is it?", stop=LABELS)
+
+
 # timed
 
 

@@ -300,7 +300,7 @@ def test_a_word_index_is_kept_and_made_again_where_it_is_damaged(own_cache, monk
     (part,) = own_cache.glob("indexes/*/2-scores.npy")
     part.write_bytes(part.read_bytes()[:-3])
     assert build_postings(own).best(["word1 word9"], k=9, least=0.0) == first
-    monkeypatch.setattr(postings, "_built", None)
+    monkeypatch.setattr(postings, "_post", None)  # it would be built with this
     assert build_postings(own).best(["word1 word9"], k=9, least=0.0) == first
 
 

@@ -1,8 +1,11 @@
 """scenario.toml: every wrong setting at once, with its line and a way out."""
 
 import pytest
+from fakes import tiny_scenario, write_scenario_files
 
+from harness.errors import InputProblems
 from harness.scenario import Criteria, JudgeWish, Kind, TuningWish
+from harness.scenario_file.read import read_scenario
 from harness.scenario_file.toml_file import (
     ExperimentSettings,
     FileSettings,
@@ -167,3 +170,11 @@ def test_arms_of_third_parties_can_be_made_known(tmp_path):
 )
 def test_the_line_of_a_setting_is_found_in_its_own_table(key, table, line):
     assert line_of(FULL, key, table=table) == line
+
+
+@pytest.mark.parametrize("settled", ["rank = 8", "learning_rate = 5e-4"])
+def test_a_sweep_does_not_go_with_what_it_would_search(tmp_path, settled):
+    folder = write_scenario_files(tmp_path / "s", tiny_scenario())
+    (folder / "scenario.toml").write_text(f"[tuning]\nsweep = 4\n{settled}\n")
+    with pytest.raises(InputProblems, match="a sweep searches rank and learning rate"):
+        read_scenario(folder)
