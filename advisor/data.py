@@ -89,7 +89,7 @@ def _of_rows(home: Path, settings: Settings, rows: Rows) -> Scenario:
         kind=settled.kind,
         instruction=settled.instruction,
         rule=settled.rule,
-        train=rows.cases,
+        train=tuple(rows.cases),
         labels=settled.labels,
         keys=settled.keys,
         inferred=settled.inferred,

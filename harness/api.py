@@ -20,7 +20,7 @@ from pathlib import Path
 
 from harness.arms.registry import registered
 from harness.audit.lengths import too_long
-from harness.audit.report import Audit, InputVectors, audit
+from harness.audit.report import Audit, Embed, audit
 from harness.errors import InputProblems, MissingModel, RunFolderError, UserError
 from harness.experiment import finish as finishing
 from harness.experiment.advice import EXPLORED, relation_of
@@ -106,22 +106,18 @@ def check(path: Path, *, overrides: Overrides | None = None, watcher: Watcher | 
     if scenario is None:
         raise InputProblems(read.problems)
     watcher.stage("audit")
-    found = audit(scenario, vectors=_vectors(scenario, watcher))
+    found = audit(scenario, embed=_embed(scenario, watcher))
     audited = (*found.problems, *_long_rows(scenario, watcher))
     if any(problem.level == "error" for problem in read.problems):
         raise InputProblems((*read.problems, *audited))
     return Checked(scenario, found, (*scenario.warnings, *audited))
 
 
-def _vectors(scenario: Scenario, watcher: Watcher) -> InputVectors | None:
+def _embed(scenario: Scenario, watcher: Watcher) -> Embed | None:
     if not scenario.train:
         return None
     try:
-        embedder = SentenceEmbedder(scenario.embedder)
-        return InputVectors(
-            train=embedder.encode([c.input for c in scenario.train]),
-            cases=embedder.encode([c.input for c in scenario.cases]),
-        )
+        return SentenceEmbedder(scenario.embedder).encode
     except MissingModel as error:
         watcher.note(f"Near duplicates were not looked for: {error}")
         return None
@@ -255,12 +251,12 @@ def report_data(run_folder: Path) -> ReportData:
     return ReportData(
         scenario=folder.scenario(),
         rule=folder.rule().rule,
-        cases=folder.cases(),
+        cases=tuple(folder.cases()),
         verdict=verdict,
         scores=scores,
-        case_scores=case_scores,
+        case_scores=tuple(case_scores),
         predictions=tuple(p for arm in arms for p in predictions.get(arm, {}).values()),
-        passages=folder.passages(),
+        passages=dict(folder.passages()),
         recipes=tuple(r for r in folder.recipes() if r.arm in arms),
         costs=finishing.costs(folder),
         provenance=folder.provenance(),

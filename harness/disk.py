@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 import platformdirs
 
@@ -16,7 +18,7 @@ def cache_folder() -> Path:
     return Path(named) if named else Path(platformdirs.user_cache_dir("bakeoff", appauthor=False))
 
 
-def write_whole(path: Path, data: bytes, *, private: bool = False) -> None:
+def write_whole(path: Path, data: bytes | Iterable[bytes], *, private: bool = False) -> None:
     """Write a file beside its place, have it on disk, and move it there; its folder is made where it is missing.
 
     `private`: nobody but its owner may read it. Raises OSError; nothing is left beside the place then.
@@ -26,7 +28,7 @@ def write_whole(path: Path, data: bytes, *, private: bool = False) -> None:
     number = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
     try:
         with os.fdopen(number, "wb") as stream:
-            stream.write(data)
+            stream.writelines([data] if isinstance(data, bytes) else data)
             stream.flush()
             os.fsync(stream.fileno())
         beside.replace(path)
@@ -58,11 +60,24 @@ def cut_torn_line(path: Path) -> None:
     """Truncate a file of lines after its last whole line."""
     if not path.exists():
         return
-    data = path.read_bytes()
-    if data and not data.endswith(b"\n"):
-        with path.open("r+b") as stream:
-            stream.truncate(data.rfind(b"\n") + 1)
+    with path.open("r+b") as stream:
+        end = stream.seek(0, os.SEEK_END)
+        whole = _whole_lines(stream, end)
+        if whole < end:
+            stream.truncate(whole)
             os.fsync(stream.fileno())
+
+
+def _whole_lines(stream: BinaryIO, end: int) -> int:
+    """Bytes up to the last line break."""
+    while end:
+        start = max(0, end - 2**20)
+        stream.seek(start)
+        found = stream.read(end - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
 
 
 def sync_folder(path: Path) -> None:

@@ -235,7 +235,7 @@ class After:
 
     documents: Sequence[Document]
     """Changed and new documents; one with a known id replaces that document."""
-    cases: tuple[Case, ...]
+    cases: Sequence[Case]
     """Questions with their new answers; a case with the id of an eval case has its old answer there."""
     train: tuple[Case, ...] = ()
     """Training examples of the changed facts, for arms whose weights are to be brought up to date."""
@@ -295,7 +295,8 @@ class Scenario:
     kind: Kind
     instruction: str
     """The full instruction, as every arm will see it (labels or keys included)."""
-    cases: tuple[Case, ...]
+    cases: Sequence[Case]
+    """A tuple, or, where they are many, a sequence that reads them from disk (`spool`)."""
     rule: DecisionRule
     train: tuple[Case, ...] = ()
     documents: Sequence[Document] = ()

@@ -18,8 +18,9 @@ cut off when the folder is opened for writing. Every JSON object and every line 
 from __future__ import annotations
 
 import contextlib
+import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -29,6 +30,7 @@ import msgspec
 
 from harness.disk import append, cut_torn_line, write_whole
 from harness.errors import RunFolderError
+from harness.lines import LARGE, ByName, Lines
 from harness.records import (
     SCHEMA_VERSION,
     AdviceRelation,
@@ -287,29 +289,60 @@ class RunFolder:
 
     # lines
 
-    def cases(self) -> tuple[Case, ...]:
-        """The eval cases."""
+    def cases(self) -> Sequence[Case]:
+        """The eval cases; where they are many, a sequence that reads them when they are asked for."""
         if not self.has("cases.jsonl"):
             self.read("cases.jsonl", Case)  # raises the sentence for a missing file
-        return tuple(self._lines("cases.jsonl", Case))
+        if not self._large("cases.jsonl"):
+            return tuple(self._lines("cases.jsonl", Case))
+        found = Lines(self.path / "cases.jsonl", Case)
+        for start, line, _ in self._decoded("cases.jsonl", Case):
+            found.add(start, len(line))
+        return found
 
-    def predictions(self) -> dict[str, dict[str, Prediction]]:
-        """Arm -> case id -> prediction: the first that is no error, else the first; arms in the scenario's order."""
+    def predictions(self) -> dict[str, Mapping[str, Prediction]]:
+        """Arm -> case id -> prediction: the first that is no error, else the first; arms in the scenario's order.
+
+        Where they are many, they are read when they are asked for.
+        """
+        found: Mapping[str, Mapping[str, Prediction]]
+        found = self._found_predictions() if self._large("predictions.jsonl") else self._held_predictions()
+        order = self.scenario().arms if self.has("scenario.json") else ()
+        return {arm: found[arm] for arm in dict.fromkeys((*order, *found)) if arm in found}
+
+    def _held_predictions(self) -> dict[str, dict[str, Prediction]]:
         found: dict[str, dict[str, Prediction]] = {}
         for prediction in self._lines("predictions.jsonl", Prediction):
             kept = found.setdefault(prediction.arm, {}).setdefault(prediction.case_id, prediction)
             if kept.error and not prediction.error:  # made again with --retry-errors
                 found[prediction.arm][prediction.case_id] = prediction
-        order = self.scenario().arms if self.has("scenario.json") else ()
-        return {arm: found[arm] for arm in dict.fromkeys((*order, *found)) if arm in found}
+        return found
 
-    def passages(self) -> dict[str, Passage]:
-        """Retrieved passages by id."""
-        return {p.id: p for p in self._lines("passages.jsonl", Passage)}
+    def _found_predictions(self) -> dict[str, ByName[Prediction]]:
+        lines, numbers = Lines(self.path / "predictions.jsonl", Prediction), dict[str, int]()
+        found: dict[str, ByName[Prediction]] = {}
+        failed: set[tuple[str, int]] = set()
+        for start, line, made in self._decoded("predictions.jsonl", Prediction):
+            number = numbers.setdefault(made.case_id, len(numbers))
+            own = found.setdefault(made.arm, ByName(lines, numbers))
+            if made.case_id not in own or (not made.error and (made.arm, number) in failed):
+                own.put(number, lines.add(start, len(line)))
+                (failed.add if made.error else failed.discard)((made.arm, number))
+        return found
 
-    def measurements(self) -> tuple[Measurement, ...]:
-        """Per-case values that needed a model."""
-        return tuple(self._lines("measurements.jsonl", Measurement))
+    def passages(self) -> Mapping[str, Passage]:
+        """Retrieved passages by id; where they are many, they are read when they are asked for."""
+        if not self._large("passages.jsonl"):
+            return {p.id: p for p in self._lines("passages.jsonl", Passage)}
+        lines, numbers = Lines(self.path / "passages.jsonl", Passage), dict[str, int]()
+        found = ByName(lines, numbers)
+        for start, line, passage in self._decoded("passages.jsonl", Passage):
+            found.put(numbers.setdefault(passage.id, len(numbers)), lines.add(start, len(line)))
+        return found
+
+    def measurements(self) -> Iterator[Measurement]:
+        """Per-case values that needed a model, one by one."""
+        return self._lines("measurements.jsonl", Measurement)
 
     def latency(self) -> tuple[LatencySample, ...]:
         """Requests timed one by one."""
@@ -338,25 +371,40 @@ class RunFolder:
 
     def write_lines(self, name: str, records: Iterable[object]) -> None:
         """Write a file of lines, all or nothing; each line is sealed with its number of how many."""
-        place, rows = self._place(name), [msgspec.json.encode(record) for record in records]
-        lines = (sealed(row, place, line=f"{n}/{len(rows)}") + b"\n" for n, row in enumerate(rows, start=1))
-        with self._changing(name):
-            write_whole(self.path / name, b"".join(lines), private=True)
+        place, count = self._place(name), 0
+        with _writing(self.path / name), tempfile.SpooledTemporaryFile(LARGE, dir=str(self.path)) as rows:
+            for count, record in enumerate(records, start=1):  # noqa: B007 - how many there are is known afterwards
+                rows.write(msgspec.json.encode(record) + b"\n")
+            rows.seek(0)
+            lines = (sealed(row[:-1], place, line=f"{n}/{count}") + b"\n" for n, row in enumerate(rows, start=1))
+            with self._changing(name):
+                write_whole(self.path / name, lines, private=True)
 
-    def lines(self, name: str, kind: type[T]) -> tuple[T, ...]:
-        """All records of a file of lines; none where it is not there."""
-        return tuple(self._lines(name, kind))
+    def lines(self, name: str, kind: type[T]) -> Iterator[T]:
+        """All records of a file of lines, one by one; none where it is not there."""
+        return self._lines(name, kind)
+
+    def _large(self, name: str) -> bool:
+        """Whether a file is too large for its records to be held."""
+        path = self.path / name
+        return path.exists() and path.stat().st_size > LARGE
 
     def _lines(self, name: str, kind: type[T]) -> Iterator[T]:
-        path = self.path / name
+        return (record for _, _, record in self._decoded(name, kind))
+
+    def _decoded(self, name: str, kind: type[T]) -> Iterator[tuple[int, bytes, T]]:
+        """Byte that a line starts at, the line, its record."""
+        path, start = self.path / name, 0
         if not path.exists():
             return
         decoder = msgspec.json.Decoder(kind)
         for number, line in self._whole_lines(name):
             try:
-                yield decoder.decode(line)
+                record = decoder.decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise self._damaged_line(name, number, f": {error}") from error
+            yield start, line, record
+            start += len(line)
 
     def _whole_lines(self, name: str) -> Iterator[tuple[int, bytes]]:
         """Lines with their numbers, each checked; one that a crash tore off at the end is passed over.

@@ -315,7 +315,9 @@ def write_scenario_files(folder, scenario=None, *, toml=""):
 
 def _write_rows(path, cases):
     rows = [
-        {"id": c.id, "input": c.input, "output": c.output} | ({"context_id": c.context_id} if c.context_id else {})
+        {"id": c.id, "input": c.input, "output": c.output}
+        | ({"context_id": c.context_id} if c.context_id else {})
+        | ({"group": c.group} if c.group else {})
         for c in cases
     ]
     path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol
 
@@ -192,7 +192,7 @@ class Bench:
     @cached_property
     def _places(self) -> dict[str, list[int]]:
         """Document or passage id -> places of its passages, for what the cases name."""
-        cases = (*self.scenario.cases, *self.examples, *(self.scenario.after.cases if self.scenario.after else ()))
+        cases = chain(self.scenario.cases, self.examples, self.scenario.after.cases if self.scenario.after else ())
         found: dict[str, list[int]] = {case.context_id: [] for case in cases if case.context_id is not None}
         for place, passage in enumerate(self.passages):
             for name in {passage.document_id, passage.id} & found.keys():

@@ -32,12 +32,19 @@ def answerability(cases: Sequence[Case], documents: Sequence[Document]) -> Answe
     An answer of up to 8 words is found where a document holds it word for word, a longer one where a single document
     holds at least 80 % of its different words.
     """
-    answers = {case.id: [text for text in map(bare, case.accepted) if text not in _JUDGED] for case in cases}
-    wanted = dict.fromkeys(text for found in answers.values() for text in found)
-    found = standing_in(wanted, documents)
-    checked = [case for case in cases if answers[case.id]]
-    missing = [case for case in checked if not any(text in found for text in answers[case.id])]
-    return Answerability(len(checked), tuple(missing))
+    found = standing_in(dict.fromkeys(text for case in cases for text in _sought(case)), documents)
+    checked, missing = 0, list[Case]()
+    for case in cases:
+        texts = _sought(case)
+        checked += bool(texts)
+        if texts and not any(text in found for text in texts):
+            missing.append(case)
+    return Answerability(checked, tuple(missing))
+
+
+def _sought(case: Case) -> list[str]:
+    """A case's answers as they are looked for."""
+    return [text for text in map(bare, case.accepted) if text not in _JUDGED]
 
 
 def standing_in(answers: Iterable[str], documents: Iterable[Document]) -> set[str]:

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from harness.audit.text import Place, normalised, shortened
+from harness.audit.text import Place, Places, mark, normalised, shortened
 from harness.scenario import Case, Kind, Problem
 from harness.scenario_file.infer import json_object
 
@@ -15,7 +15,7 @@ RARE = 3
 """A label with fewer training rows than this is named as rare."""
 
 
-def contradictions(places: Iterable[Place], kind: Kind) -> Iterator[Problem]:
+def contradictions(places: Places | Sequence[Place], kind: Kind) -> Iterator[Problem]:
     """Yield one warning for each input that stands with different outputs, within a file or across files.
 
     Free text is passed over: there, several outputs are several good answers. So are short answers that name one
@@ -23,16 +23,31 @@ def contradictions(places: Iterable[Place], kind: Kind) -> Iterator[Problem]:
     """
     if kind is Kind.FREE_TEXT:
         return
-    by_input: dict[tuple[str, str | None], list[Place]] = {}
-    for place in places:
-        context = place.case.context_id if kind is Kind.SHORT_ANSWER else None
-        by_input.setdefault((normalised(place.case.input), context), []).append(place)
+    several = _inputs_met_twice(places, kind)
+    by_input: dict[bytes, list[Place]] = {}
+    for place in places if several else ():
+        key = _input_mark(place, kind)
+        if key in several:
+            by_input.setdefault(key, []).append(place)
     for same in by_input.values():
         different: dict[str, Place] = {}
         for place in same:
             different.setdefault(_meaning(place.case.output, kind), place)
         if len(different) > 1 and not _agree([place.case for place in different.values()]):
             yield _contradiction(list(different.values()))
+
+
+def _inputs_met_twice(places: Places | Sequence[Place], kind: Kind) -> set[bytes]:
+    met: set[bytes] = set()
+    twice: set[bytes] = set()
+    for place in places:
+        key = _input_mark(place, kind)
+        (twice if key in met else met).add(key)
+    return twice
+
+
+def _input_mark(place: Place, kind: Kind) -> bytes:
+    return mark(normalised(place.case.input), place.case.context_id if kind is Kind.SHORT_ANSWER else None)
 
 
 def class_counts(cases: Sequence[Case]) -> Counter[str]:

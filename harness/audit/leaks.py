@@ -37,11 +37,15 @@ _LONG = 2_000  # characters; longer texts are compared by words, because difflib
 
 def exact_leaks(train: Sequence[Case], cases: Sequence[Case]) -> tuple[RemovedRow, ...]:
     """Find training rows whose input is an eval input (after Unicode, case and white space are folded)."""
-    first: dict[str, str] = {}
-    for case in cases:
-        first.setdefault(normalised(case.input), case.id)
-    keyed = ((row.id, first.get(normalised(row.input))) for row in train)
-    return tuple(RemovedRow(row_id, case_id, "exact") for row_id, case_id in keyed if case_id is not None)
+    inputs = [normalised(row.input) for row in train]
+    wanted, first = set(inputs), dict[str, str]()
+    for case in cases if train else ():
+        text = normalised(case.input)
+        if text in wanted:
+            first.setdefault(text, case.id)
+    return tuple(
+        RemovedRow(row.id, first[text], "exact") for row, text in zip(train, inputs, strict=True) if text in first
+    )
 
 
 def near_duplicates(

@@ -15,7 +15,7 @@ from harness.audit.answerability import answerability
 from harness.audit.labels import class_counts, contradictions
 from harness.audit.leaks import exact_leaks, without_leaks
 from harness.audit.signs import MOST_ANSWERS, MOST_ROWS, Signs, read_signs
-from harness.audit.text import Place, normalised
+from harness.audit.text import Places, normalised
 from harness.audit.tokens import estimate_corpus_tokens, estimate_tokens
 from harness.scenario import Case, Document, Kind, Scenario
 from harness.scenario_file.infer import are_numbers, closed_set, json_object, word_count
@@ -229,8 +229,7 @@ def _once(rows: Sequence[Case]) -> int:
 
 def _repeats(scenario: Scenario) -> tuple[int, int, int]:
     """Give (contradictory inputs, repeated inputs, rows with a repeated input) of train and eval as read."""
-    places = [Place(scenario.train_file, case) for case in scenario.train]
-    places += [Place(scenario.eval_file, case) for case in scenario.cases]
+    places = Places((scenario.train_file, scenario.train), (scenario.eval_file, scenario.cases))
     by_document = scenario.kind is Kind.SHORT_ANSWER  # as `contradictions` does
     counts = Counter((normalised(place.case.input), place.case.context_id if by_document else None) for place in places)
     repeated = [count for count in counts.values() if count > 1]

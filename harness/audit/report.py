@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from statistics import median
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,16 +17,15 @@ from harness.audit.leaks import exact_leaks, near_duplicates, without_leaks
 from harness.audit.lengths import CountTokens, too_long
 from harness.audit.orders import document_orders, row_orders
 from harness.audit.personal import document_pieces, personal_problems, row_pieces
-from harness.audit.text import Place, normalised, shortened
+from harness.audit.text import Place, Places, mark, normalised, shortened
+from harness.lines import in_parts
 from harness.scenario import Case, Kind, Problem, RemovedRow, Scenario
 
+Embed: TypeAlias = Callable[[Sequence[str]], npt.NDArray[np.floating]]
+"""Texts -> their embeddings, one row a text."""
 
-@dataclass(frozen=True, slots=True)
-class InputVectors:
-    """Embeddings of the inputs, one row a case: shapes (n_train, d) and (n_eval, d)."""
-
-    train: npt.NDArray[np.floating]
-    cases: npt.NDArray[np.floating]
+AT_ONCE = 1024
+"""Eval inputs embedded at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,29 +63,29 @@ class Audit:
 def audit(
     scenario: Scenario,
     *,
-    vectors: InputVectors | None = None,
+    embed: Embed | None = None,
     count_tokens: CountTokens | None = None,
     window: int | None = None,
 ) -> Audit:
-    """Audit a scenario. Near duplicates need `vectors`; lengths need `count_tokens` and `window` (tokens)."""
-    removed = _removed(scenario, vectors)
-    places = _places(scenario)
-    contradictory = tuple(contradictions(places, scenario.kind))
-    repeated = tuple(_repeated(scenario))
+    """Audit a scenario. Near duplicates need `embed`; lengths need `count_tokens` and `window` (tokens)."""
+    removed = _removed(scenario, embed)
+    places = Places((scenario.train_file, scenario.train), (scenario.eval_file, scenario.cases))
+    contradictory = _told(contradictions(places, scenario.kind))
+    repeated = _told(_repeated(scenario))
     found = _answers(scenario)
-    long = tuple(_too_long(scenario, count_tokens, window)) if count_tokens and window else None
-    sensitive, orders = tuple(_sensitive(scenario)), tuple(_orders(scenario))
+    long = _told(_too_long(scenario, count_tokens, window)) if count_tokens and window else None
+    sensitive, orders = _told(_sensitive(scenario)), _told(_orders(scenario))
     counts = _label_rows(scenario, without_leaks(scenario.train, removed))
     return Audit(
         problems=(
             *_leak_problems(scenario, removed),
-            *repeated,
-            *contradictory,
+            *repeated.named,
+            *contradictory.named,
             *_label_problems(scenario, removed),
-            *_document_problems(scenario, found),
-            *(long or ()),
-            *sensitive,
-            *orders,
+            *_told(_document_problems(scenario, found)).named,
+            *(long.named if long else ()),
+            *sensitive.named,
+            *orders.named,
         ),
         removed=removed,
         n_train=len(scenario.train),
@@ -92,33 +93,58 @@ def audit(
         n_labels=len(counts),
         label_rows_min=min(counts) if counts and scenario.train else None,
         label_rows_median=float(median(counts)) if counts and scenario.train else None,
-        contradictory=len(contradictory),
-        repeated_eval=len(repeated),
+        contradictory=contradictory.count,
+        repeated_eval=repeated.count,
         answerable_share=found.share if found else None,
         documents=len(scenario.documents),
         corpus_words=sum(len(document.text.split()) for document in scenario.documents),
-        too_long=None if long is None else len(long),
-        sensitive=len(sensitive),
-        orders=len(orders),
+        too_long=None if long is None else long.count,
+        sensitive=sensitive.count,
+        orders=orders.count,
     )
 
 
-def _removed(scenario: Scenario, vectors: InputVectors | None) -> tuple[RemovedRow, ...]:
+MOST_NAMED = 500
+"""Problems of one kind that are named one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Problems of one kind: the first of them, with a line on the rest, and how many there are."""
+
+    named: tuple[Problem, ...]
+    count: int
+
+
+def _told(problems: Iterator[Problem]) -> _Told:
+    named = tuple(islice(problems, MOST_NAMED))
+    rest = sum(1 for _ in problems)
+    if not rest:
+        return _Told(named, len(named))
+    more = "1 more problem of this kind is" if rest == 1 else f"{rest:,} more problems of this kind are"
+    message = f"{more} not listed; mend those that are, and check again"
+    return _Told((*named, Problem("warning", message, named[-1].file)), len(named) + rest)
+
+
+def _removed(scenario: Scenario, embed: Embed | None) -> tuple[RemovedRow, ...]:
     exact = exact_leaks(scenario.train, scenario.cases)
-    if vectors is None:
+    gone = {row.train_id for row in exact}
+    if embed is None or not scenario.train:
         return exact
-    near = near_duplicates(scenario.train, scenario.cases, train_vectors=vectors.train, case_vectors=vectors.cases)
-    return (*exact, *near)
-
-
-def _places(scenario: Scenario) -> list[Place]:
-    train = [Place(scenario.train_file, case) for case in scenario.train]
-    return train + [Place(scenario.eval_file, case) for case in scenario.cases]
+    vectors, best = embed([case.input for case in scenario.train]), dict[str, RemovedRow]()
+    for cases in in_parts(scenario.cases, AT_ONCE):
+        own = embed([case.input for case in cases])
+        for row in near_duplicates(scenario.train, cases, train_vectors=vectors, case_vectors=own):
+            known = best.get(row.train_id)
+            if row.train_id not in gone and (known is None or row.similarity > known.similarity):
+                best[row.train_id] = row
+    return (*exact, *(best[case.id] for case in scenario.train if case.id in best))
 
 
 def _leak_problems(scenario: Scenario, removed: Sequence[RemovedRow]) -> Iterator[Problem]:
     train = {case.id: case for case in scenario.train}
-    cases = {case.id: case for case in scenario.cases}
+    wanted = {row.eval_id for row in removed}
+    cases = {case.id: case for case in scenario.cases if case.id in wanted} if wanted else {}
     for row in removed:
         place = Place(scenario.eval_file, cases[row.eval_id])
         how = f"stands in {place} too" if row.why == "exact" else f"is nearly the same as in {place}"
@@ -127,11 +153,12 @@ def _leak_problems(scenario: Scenario, removed: Sequence[RemovedRow]) -> Iterato
 
 
 def _repeated(scenario: Scenario) -> Iterator[Problem]:
-    first: dict[tuple[str, str], Case] = {}
-    for case in scenario.cases:
-        earlier = first.setdefault((normalised(case.input), normalised(case.output)), case)
-        if earlier is not case:
-            message = f"the row repeats {Place(scenario.eval_file, earlier)} and counts twice; delete one of them"
+    first: dict[bytes, int] = {}
+    for number, case in enumerate(scenario.cases):
+        earlier = first.setdefault(mark(normalised(case.input), normalised(case.output)), number)
+        if earlier != number:
+            place = Place(scenario.eval_file, scenario.cases[earlier])
+            message = f"the row repeats {place} and counts twice; delete one of them"
             yield Problem("warning", message, scenario.eval_file, case.line)
 
 
@@ -140,7 +167,7 @@ def _label_rows(scenario: Scenario, train: Sequence[Case]) -> list[int]:
     if scenario.kind is not Kind.LABELS:
         return []
     counts = class_counts(train)
-    return [counts[label] for label in dict.fromkeys(case.output for case in (*train, *scenario.cases))]
+    return [counts[label] for label in dict.fromkeys(case.output for case in chain(train, scenario.cases))]
 
 
 def _label_problems(scenario: Scenario, removed: Sequence[RemovedRow]) -> Iterator[Problem]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.scenario import Case
@@ -21,6 +24,21 @@ class Place:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.case.line}" if self.case.line is not None else f"{self.file}, {self.case.id}"
+
+
+class Places:
+    """The cases of several files with their places, as often as they are walked through."""
+
+    def __init__(self, *files: tuple[str, Sequence[Case]]) -> None:
+        self._files = files
+
+    def __iter__(self) -> Iterator[Place]:
+        return (Place(file, case) for file, cases in self._files for case in cases)
+
+
+def mark(*texts: str | None) -> bytes:
+    """Stands for these texts where many are compared."""
+    return hashlib.blake2b(json.dumps(texts).encode(), digest_size=12).digest()
 
 
 def normalised(text: str) -> str:

@@ -11,6 +11,7 @@ from harness.arms.base import Arm, Request
 from harness.arms.bench import Bench
 from harness.errors import ArmFailed
 from harness.generation.isolation import attempt, completed, said
+from harness.lines import in_parts
 from harness.models.base import Completion, Job, Remote
 from harness.records import Passage, Prediction, Recipe
 from harness.scenario import Case
@@ -40,12 +41,35 @@ def answer_cases(
     alone: bool = False,
     share: Share = WHOLE,
 ) -> Iterator[Batch]:
-    """Answer what is not done yet; what fails before the model is asked comes last.
+    """Answer what is not done yet; of every part of the cases, what fails before the model is asked comes last.
 
-    The batches follow from all cases, done or not, so a continued run computes them as an undisturbed one would; with
-    `alone` only what is not done is computed. Several processes may each answer a `share` of them; what needs no model
-    and what fails before it is asked belong to the first.
+    Prompts are held for one part of the cases at a time. The batches follow from all cases of it, done or not, so a
+    continued run computes them as an undisturbed one would; with `alone` only what is not done is computed. Several
+    processes may each answer a `share` of them; what needs no model and what fails before it is asked belong to the
+    first.
     """
+    size = FAR_PART if isinstance(bench.model, Remote) else PART
+    for part in in_parts(cases, size):
+        if not all(case.id in done for case in part):
+            yield from _answer_part(arm, recipe, part, bench=bench, done=done, alone=alone, share=share)
+
+
+PART = 4096
+"""Cases whose prompts, with their tokens, are held at once."""
+FAR_PART = 50_000
+"""The same for a model elsewhere: no tokens are held, and a batch of a batch API may be as large."""
+
+
+def _answer_part(
+    arm: Arm,
+    recipe: Recipe,
+    cases: Sequence[Case],
+    *,
+    bench: Bench,
+    done: frozenset[str],
+    alone: bool,
+    share: Share,
+) -> Iterator[Batch]:
     first = share[0] == 0
     made = _requests(arm, recipe, cases, bench=bench)
     pairs = [(c, r) for c, r in zip(cases, made, strict=True) if not isinstance(r, Exception)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import UserError
-from harness.experiment.score import NO_SEEDS, FurtherSeeds, by_seed, clusters_of, failed_cases, grouped, largest_group
+from harness.experiment.score import NO_SEEDS, FurtherSeeds, by_seed, failed_cases, further_columns, largest_group
+from harness.experiment.table import Column, Places, Roll, ScoreTable, table_of
 from harness.metrics.base import Metric
 from harness.metrics.registry import metric_named
 from harness.records import CaseScore, Comparison
@@ -49,13 +50,14 @@ def compare_arms(
             f"{chosen.title} exists for all cases together only, so arms cannot be compared by it case by case. "
             "Choose another metric for the decision rule; it is reported all the same."
         )
-    scores = {(row.arm, row.case_id): row for row in case_scores}
+    table, largest = table_of(case_scores, cases), largest_group(cases)
+    further = further_columns(seeds, table.roll)
     pairs = []
     for pair in combinations(arms, 2):
-        shared = _shared(scores, cases, metric=chosen.name, arms=pair, seeds=seeds)
+        shared = _shared(table, metric=chosen.name, arms=pair, more=further)
         found = _compare(shared, metric=chosen, rule=rule, arms=pair)
         early = stopped and set(pair) & stopped and found.n
-        pairs.append(_looked_at(found, shared, largest=largest_group(cases)) if early else found)
+        pairs.append(_looked_at(found, shared, largest=largest) if early else found)
     adjusted = holm([pair.p for pair in pairs])
     if stopped is not None:  # part of alpha was spent on looking early
         adjusted = np.minimum(1.0, adjusted / (1 - SPENT_EARLY))
@@ -74,12 +76,14 @@ class _Shared:
     """(seeds, cases); one row for an arm without further seeds."""
     second: NDArray[np.float64]
     failed: tuple[int, int]
-    cases: tuple[Case, ...]
+    roll: Roll
+    at: Places
+    """Where these cases stand on the roll."""
 
     @property
     def clusters(self) -> tuple[str, ...] | None:
         """Each case's cluster; None where every case stands for itself."""
-        return clusters_of(self.cases)
+        return self.roll.clusters(self.at)
 
     @property
     def differences(self) -> NDArray[np.float64]:
@@ -89,25 +93,17 @@ class _Shared:
         return sides[0] - sides[1]
 
 
-def _shared(
-    scores: dict[tuple[str, str], CaseScore],
-    cases: Sequence[Case],
-    *,
-    metric: str,
-    arms: tuple[str, str],
-    seeds: FurtherSeeds,
-) -> _Shared:
-    rows = [(case, [scores.get((arm, case.id)) for arm in arms]) for case in cases]
-    kept = [(case, a, b) for case, (a, b) in rows if a and b and metric in a.values and metric in b.values]
-    shown = [case for case, _, _ in kept]
+def _shared(table: ScoreTable, *, metric: str, arms: tuple[str, str], more: Mapping[str, Sequence[Column]]) -> _Shared:
+    nothing = Column("", table.roll, str)
+    one, other = (table.columns.get(arm, nothing) for arm in arms)
+    at = np.flatnonzero(~np.isnan(one.values_of(metric)) & ~np.isnan(other.values_of(metric)))
+    further = [more.get(arm, ()) for arm in arms]
     return _Shared(
-        first=by_seed([a.values[metric] for _, a, _ in kept], seeds.get(arms[0], ()), metric=metric, cases=shown),
-        second=by_seed([b.values[metric] for _, _, b in kept], seeds.get(arms[1], ()), metric=metric, cases=shown),
-        failed=(
-            failed_cases([a.failed for _, a, _ in kept], seeds.get(arms[0], ()), cases=shown),
-            failed_cases([b.failed for _, _, b in kept], seeds.get(arms[1], ()), cases=shown),
-        ),
-        cases=tuple(shown),
+        first=by_seed(one, further[0], metric=metric, at=at),
+        second=by_seed(other, further[1], metric=metric, at=at),
+        failed=(failed_cases(one, further[0], at=at), failed_cases(other, further[1], at=at)),
+        roll=table.roll,
+        at=at,
     )
 
 
@@ -153,7 +149,7 @@ def _looked_at(found: Comparison, shared: _Shared, *, largest: int) -> Compariso
     both directions' e-values. With several seeds the p over seeds and cases stands where it is larger."""
     differences = shared.differences.mean(axis=0)
     # Bets are on the scale of the largest group of all cases, as while arms answered; then their order does not matter.
-    groups = grouped(shared.cases) if largest > 1 else None
+    groups = shared.roll.grouped(shared.at) if largest > 1 else None
     both = [float(e_process(sign * differences, clusters=groups, largest=largest)[-1]) for sign in (1.0, -1.0)]
     p = min(1.0, 2.0 / max(sum(both), 1e-300))
     p = max(p, found.p) if len(shared.differences) > 1 else p

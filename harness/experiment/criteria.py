@@ -21,12 +21,13 @@ from harness.experiment.decide import request_cost
 from harness.experiment.probes.facts_change import INDEXED, READERS, STALE, FactsChangeProbe
 from harness.experiment.probes.read import Evidence
 from harness.experiment.probes.words import minutes, score
-from harness.experiment.score import NO_SEEDS, FurtherSeeds, by_seed, clusters_of
+from harness.experiment.score import NO_SEEDS, FurtherSeeds, by_seed, clusters_of, further_columns
+from harness.experiment.table import Places, ScoreTable, table_of
 from harness.metrics.registry import metric_named
 from harness.metrics.usable import fault_of
 from harness.publish import numbers
 from harness.records import CONTROL, CaseScore, Cost, CriterionValue, Prediction, Reversal, Standing
-from harness.scenario import Case, Kind
+from harness.scenario import Kind
 from harness.stats.criteria import probability_best, rank_reversals
 from harness.stats.paired import resampled_weights
 from harness.store import RunFolder
@@ -115,48 +116,59 @@ def _found(
     seeds: FurtherSeeds,
 ) -> dict[str, _Criterion]:
     """What was measured for all arms, by criterion."""
-    cases = _answered_by_all(folder.cases(), case_scores, arms)
-    counts = _counts(cases, seed=folder.rule().rule.seed)
+    table = table_of(case_scores, folder.cases())
+    at = _answered_by_all(table, arms)
+    counts = DrawnAgain(len(at), folder.rule().rule.seed, table.roll.clusters(at))
     seconds = {a: p50 for a in arms if a in costs and (p50 := costs[a].latency_p50)}
     found = {
-        "quality": _quality(folder, case_scores, cases, counts=counts, arms=arms, seeds=seeds),
+        "quality": _quality(folder, table, at, counts=counts, arms=arms, seeds=seeds),
         "cost": _ratio("cost", {a: request_cost(costs[a]) for a in arms if a in costs}, arms, "{:,.0f} tokens"),
         "latency": _ratio("latency", seconds, arms, ""),
         "freshness": _freshness(folder, arms),
-        "risk": _risk(folder, cases, counts=counts, arms=arms),
+        "risk": _risk(folder, [table.roll.ids[place] for place in at], counts=counts, arms=arms),
     }
     return {name: one for name, one in found.items() if one is not None}
 
 
-def _answered_by_all(cases: Sequence[Case], case_scores: Sequence[CaseScore], arms: Sequence[str]) -> list[Case]:
-    there = {(s.arm, s.case_id) for s in case_scores}
-    return [c for c in cases if all((arm, c.id) in there for arm in arms)]
+def _answered_by_all(table: ScoreTable, arms: Sequence[str]) -> Places:
+    """Where the cases stand that all of the arms were scored on."""
+    nothing = np.zeros(len(table.roll), dtype=bool)
+    there = [table.columns[arm].there if arm in table.columns else nothing for arm in arms]
+    return np.flatnonzero(np.logical_and.reduce(there))
 
 
-def _counts(cases: Sequence[Case], *, seed: int) -> NDArray[np.int64]:
-    """How often each case is drawn, (draws, cases); groups are drawn as one."""
-    rows = resampled_weights(len(cases), resamples=DRAWS, seed=seed, clusters=clusters_of(cases))
-    return np.concatenate(list(rows))
+@dataclass(frozen=True, slots=True)
+class DrawnAgain:
+    """Cases drawn again with replacement, the same ones each time; groups are drawn as one."""
+
+    n: int
+    seed: int
+    clusters: tuple[str, ...] | None
+
+    def means(self, table: NDArray[np.float64]) -> Draws:
+        """Means of (rows, cases) with the cases drawn again: (rows, draws)."""
+        drawn = resampled_weights(self.n, resamples=DRAWS, seed=self.seed, clusters=self.clusters)
+        found: Draws = np.concatenate([(table @ counts.T) / counts.sum(axis=1) for counts in drawn], axis=1)
+        return found
 
 
 def _quality(
     folder: RunFolder,
-    case_scores: Sequence[CaseScore],
-    cases: Sequence[Case],
+    scores: ScoreTable,
+    at: Places,
     *,
-    counts: NDArray[np.int64],
+    counts: DrawnAgain,
     arms: Sequence[str],
     seeds: FurtherSeeds,
 ) -> _Criterion:
     """Means on the rule's metric; cases and seeds are both drawn again."""
-    rule = folder.rule().rule
+    rule, further = folder.rule().rule, further_columns(seeds, scores.roll)
     is_share = metric_named(rule.metric).right_or_wrong
-    by_case = {(s.arm, s.case_id): s.values.get(rule.metric, 0.0) for s in case_scores}
     rng = np.random.default_rng([rule.seed, 2])
     values, drawn = [], []
     for arm in arms:
-        table = by_seed([by_case[arm, c.id] for c in cases], seeds.get(arm, ()), metric=rule.metric, cases=cases)
-        by_draw = (table @ counts.T) / counts.sum(axis=1)
+        table = np.nan_to_num(by_seed(scores.columns[arm], further.get(arm, ()), metric=rule.metric, at=at))
+        by_draw = counts.means(table)
         picked = rng.integers(0, len(table), (len(table), DRAWS))
         mean = float(table.mean())
         values.append(CriterionValue(arm, "quality", mean, score(mean, is_share=is_share)))
@@ -192,10 +204,11 @@ def _freshness(folder: RunFolder, arms: Sequence[str]) -> _Criterion | None:
         CriterionValue(arm, "freshness", float(mean), score(float(mean), is_share=evidence.is_share))
         for arm, mean in zip(arms, means, strict=True)
     )
-    return _Criterion(values, _drawn(table, _counts(cases, seed=folder.rule().rule.seed + 1)))
+    counts = DrawnAgain(len(cases), folder.rule().rule.seed + 1, clusters_of(cases))
+    return _Criterion(values, counts.means(table))
 
 
-def _risk(folder: RunFolder, cases: Sequence[Case], *, counts: NDArray[np.int64], arms: Sequence[str]) -> _Criterion:
+def _risk(folder: RunFolder, cases: Sequence[str], *, counts: DrawnAgain, arms: Sequence[str]) -> _Criterion:
     """Share of answers that can be used at all."""
     stored, predictions = folder.scenario(), folder.predictions()
 
@@ -204,16 +217,10 @@ def _risk(folder: RunFolder, cases: Sequence[Case], *, counts: NDArray[np.int64]
             return False
         return fault_of(made.text, kind=Kind(stored.kind), labels=stored.labels, keys=stored.keys) is None
 
-    table = np.array([[usable(predictions.get(arm, {}).get(case.id)) for case in cases] for arm in arms], dtype=float)
+    table = np.array([[usable(predictions.get(arm, {}).get(name)) for name in cases] for arm in arms], dtype=float)
     means = table.mean(axis=1)
     values = tuple(
         CriterionValue(arm, "risk", float(mean), f"{numbers.share(float(mean))} usable")
         for arm, mean in zip(arms, means, strict=True)
     )
-    return _Criterion(values, _drawn(table, counts))
-
-
-def _drawn(table: NDArray[np.float64], counts: NDArray[np.int64]) -> Draws:
-    """Means of (arms, cases) with the cases drawn again."""
-    drawn: Draws = (table @ counts.T) / counts.sum(axis=1)
-    return drawn
+    return _Criterion(values, counts.means(table))

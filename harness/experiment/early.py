@@ -45,8 +45,8 @@ class Looker:
         whole = {arm: found for arm, found in predictions.items() if arm in self.arms and _has_all(found, seen)}
         if len(whole) < 2:
             return ()
-        rows = score_cases(seen, whole, kind=self.kind, labels=self.labels)
-        values = {arm: np.array([r.values[self.rule.metric] for r in rows if r.arm == arm]) for arm in whole}
+        table = score_cases(seen, whole, kind=self.kind, labels=self.labels)
+        values = {arm: table.columns[arm].values_of(self.rule.metric) for arm in whole}
         pairs, alpha = len(self.arms) * (len(self.arms) - 1), self.rule.alpha * SPENT_EARLY
         clusters = grouped(seen) if self.largest > 1 else None  # one process throughout, also before a group repeats
         found = shown_worse(

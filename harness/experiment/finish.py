@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypedDict
 
@@ -23,6 +23,7 @@ from harness.experiment.probes.read import Evidence
 from harness.experiment.probes.seeds import SeedsProbe, seed_spread
 from harness.experiment.retry import retried_note
 from harness.experiment.score import NO_SEEDS, FurtherSeeds, arm_scores, score_cases
+from harness.experiment.table import ScoreTable
 from harness.metrics.form import FACTS, IN_FORM
 from harness.metrics.registry import deciding_metrics
 from harness.records import (
@@ -46,15 +47,14 @@ from harness.scenario import DecisionRule, Kind
 from harness.store import RunFolder
 
 
-def scored(folder: RunFolder) -> tuple[tuple[CaseScore, ...], tuple[ArmScore, ...]]:
+def scored(folder: RunFolder) -> tuple[ScoreTable, tuple[ArmScore, ...]]:
     """Scores of every case and every arm, made anew from the predictions."""
     stored, cases = folder.scenario(), folder.cases()
     kind = Kind(stored.kind)
     predictions = {arm: found for arm, found in folder.predictions().items() if arm in taking_part(folder)}
-    case_scores = score_cases(cases, predictions, folder.measurements(), kind=kind, labels=stored.labels)
-    out = {one.arm for one in folder.stopped() or ()}
     # An arm that was stopped has no answer to the cases after that, which is no failure of its.
-    case_scores = tuple(s for s in case_scores if s.arm not in out or s.case_id in predictions[s.arm])
+    out = {one.arm for one in folder.stopped() or ()}
+    case_scores = score_cases(cases, predictions, folder.measurements(), kind=kind, labels=stored.labels, stopped=out)
     rule, seeds = folder.rule().rule, further_seeds(folder)
     return case_scores, arm_scores(case_scores, cases, rule=rule, kind=kind, labels=stored.labels, seeds=seeds)
 
@@ -66,7 +66,7 @@ def further_seeds(folder: RunFolder) -> FurtherSeeds:
     """
     if not folder.has(f"experiments/{SeedsProbe.name}"):
         return NO_SEEDS
-    found: dict[str, list[dict[str, CaseScore]]] = {}
+    found: dict[str, list[Mapping[str, CaseScore]]] = {}
     for one in Evidence(folder, SeedsProbe.name).variants:
         if one.complete:
             found.setdefault(one.arm, []).append(one.scores)
@@ -81,14 +81,14 @@ def taking_part(folder: RunFolder) -> tuple[str, ...]:
 
 def compared(
     folder: RunFolder,
-    case_scores: Sequence[CaseScore],
+    case_scores: ScoreTable,
     *,
     metric: str | None = None,
     rule: DecisionRule | None = None,
 ) -> tuple[Comparison, ...]:
     """All pairs of arms on the rule's metric, or another one; `rule` with fewer resamples, where it only informs."""
     rule = rule or folder.rule().rule
-    arms = tuple(arm for arm in taking_part(folder) if any(s.arm == arm for s in case_scores))
+    arms = tuple(arm for arm in taking_part(folder) if arm in case_scores.arms)
     stopped = folder.stopped()
     return compare_arms(
         case_scores,
@@ -108,7 +108,7 @@ def costs(folder: RunFolder) -> tuple[Cost, ...]:
     return tuple(
         _cost(
             arm,
-            list(predictions.get(arm, {}).values()),
+            predictions.get(arm, {}),
             latency=[s for s in latency if s.arm == arm],
             recipe=recipes.get(arm, Recipe(arm)),
             usage=[u for u in usage if u.arm == arm],
@@ -119,19 +119,19 @@ def costs(folder: RunFolder) -> tuple[Cost, ...]:
 
 def _cost(
     arm: str,
-    predictions: Sequence[Prediction],
+    predictions: Mapping[str, Prediction],
     *,
     latency: Sequence[LatencySample],
     recipe: Recipe,
     usage: Sequence[Usage],
 ) -> Cost:
-    answered = [p for p in predictions if p.error is None]
+    answered = [(p.tokens_in, p.tokens_out) for p in predictions.values() if p.error is None]
     seconds = [s.seconds for s in latency]
     first = [s.first_token_seconds for s in latency if s.first_token_seconds is not None]
     return Cost(
         arm=arm,
-        tokens_in=statistics.fmean(p.tokens_in for p in answered) if answered else 0.0,
-        tokens_out=statistics.fmean(p.tokens_out for p in answered) if answered else 0.0,
+        tokens_in=statistics.fmean(read for read, _ in answered) if answered else 0.0,
+        tokens_out=statistics.fmean(written for _, written in answered) if answered else 0.0,
         latency_p50=float(np.percentile(seconds, 50)) if seconds else None,
         latency_p95=float(np.percentile(seconds, 95)) if seconds else None,
         latency_n=len(seconds),
@@ -199,7 +199,7 @@ LOOK_RESAMPLES = 2_000
 """Enough for comparisons that inform and do not decide."""
 
 
-def _looks(folder: RunFolder, case_scores: Sequence[CaseScore]) -> Looks:
+def _looks(folder: RunFolder, case_scores: ScoreTable) -> Looks:
     """All pairs on every metric made from the answers, the rule's own left out unless it is the one of facts."""
     kind, rule = Kind(folder.scenario().kind), folder.rule().rule
     found = {name for score in case_scores[:1] for name in score.values}
@@ -274,7 +274,7 @@ def _with_experiments(relation: AdviceRelation, found: Sequence[Finding]) -> Adv
 
 
 def _advice(
-    folder: RunFolder, verdict: Verdict, *, case_scores: Sequence[CaseScore], scores: tuple[ArmScore, ...]
+    folder: RunFolder, verdict: Verdict, *, case_scores: ScoreTable, scores: tuple[ArmScore, ...]
 ) -> AdviceRelation:
     """What the verdict says of the advice, and which answers behind it the trial contradicts."""
     advice, measured = folder.advice(), costs(folder)

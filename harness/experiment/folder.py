@@ -23,7 +23,7 @@ def run_key(ready: Prepared, options: RunOptions) -> RunKey:
     """What this run is; two runs with the same key would make the same predictions."""
     scenario = ready.scenario
     parts = {
-        "eval cases": _digest(scenario.cases),
+        "eval cases": digest_of(scenario.cases),
         "training examples": _digest(scenario.train),
         "documents": digest_of(scenario.documents),
         "instruction": scenario.instruction,

@@ -11,6 +11,7 @@ more chance to be fooled, and how many there were stands beside it (`earlier_loo
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -100,9 +101,14 @@ def _candidates(ready: Prepared, options: RunOptions) -> Iterator[Path]:
                 yield path
 
 
-def _same_cases(old: tuple[Case, ...], new: tuple[Case, ...]) -> bool:
-    first, second = ({c.input for c in cases} for cases in (old, new))
+def _same_cases(old: Sequence[Case], new: Sequence[Case]) -> bool:
+    first, second = ({_mark(c.input) for c in cases} for cases in (old, new))
     return len(first & second) >= SHARED * max(1, min(len(first), len(second)))
+
+
+def _mark(text: str) -> bytes:
+    """Stands for a text in a set of many."""
+    return hashlib.blake2b(text.encode(), digest_size=12).digest()
 
 
 def _rule_changes(earlier: RunFolder, rule: DecisionRule) -> Iterator[str]:

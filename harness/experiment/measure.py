@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from harness.lines import in_parts
 from harness.metrics.answer import parse_answer
 from harness.metrics.form import FACTS, IN_FORM, in_form, longest_words
 from harness.records import Measurement, Passage, Prediction
@@ -13,25 +14,27 @@ from harness.retrieval.embed import Embedder
 from harness.scenario import Case, Kind
 from harness.store import RunFolder
 
+AT_ONCE = 1024
+"""Answers embedded at once."""
 
-def measurements(folder: RunFolder, *, embedder: Embedder | None) -> list[Measurement]:
+
+def measurements(folder: RunFolder, *, embedder: Embedder | None) -> Iterator[Measurement]:
     """Retrieval hits where the right document is known; similarity of texts where an embedder is at hand."""
     cases, predictions = folder.cases(), folder.predictions()
     passages, kind = folder.passages(), Kind(folder.scenario().kind)
     sources = {recipe.arm: recipe.source for recipe in folder.recipes()}
-    found: list[Measurement] = []
     for arm, made in predictions.items():
         if sources.get(arm) == "documents":
-            found += _retrieval(arm, cases, made=made, passages=passages)
+            yield from _retrieval(arm, cases, made=made, passages=passages)
         if kind in FACTS:
-            found += _form(arm, folder, cases, made=made)
+            yield from _form(arm, folder, cases, made=made)
         if embedder is not None and kind in (Kind.SHORT_ANSWER, Kind.FREE_TEXT):
-            found += _similarity(arm, cases, made=made, embedder=embedder, kind=kind)
-    return found
+            for some in in_parts(cases, AT_ONCE):
+                yield from _similarity(arm, some, made=made, embedder=embedder, kind=kind)
 
 
 def _retrieval(
-    arm: str, cases: Sequence[Case], *, made: dict[str, Prediction], passages: dict[str, Passage]
+    arm: str, cases: Sequence[Case], *, made: Mapping[str, Prediction], passages: Mapping[str, Passage]
 ) -> Iterator[Measurement]:
     for case in cases:
         if case.context_id is None or case.id not in made:
@@ -42,7 +45,9 @@ def _retrieval(
         yield Measurement(case.id, arm, "mrr", 1.0 / rank if rank else 0.0)
 
 
-def _form(arm: str, folder: RunFolder, cases: Sequence[Case], *, made: dict[str, Prediction]) -> Iterator[Measurement]:
+def _form(
+    arm: str, folder: RunFolder, cases: Sequence[Case], *, made: Mapping[str, Prediction]
+) -> Iterator[Measurement]:
     stored, words = folder.scenario(), longest_words(cases)
     for case in cases:
         if case.id in made:
@@ -52,7 +57,7 @@ def _form(arm: str, folder: RunFolder, cases: Sequence[Case], *, made: dict[str,
 
 
 def _similarity(
-    arm: str, cases: Sequence[Case], *, made: dict[str, Prediction], embedder: Embedder, kind: Kind
+    arm: str, cases: Sequence[Case], *, made: Mapping[str, Prediction], embedder: Embedder, kind: Kind
 ) -> Iterator[Measurement]:
     """Cosine of answer and expected output, the best over the references, floored at 0."""
     answered = [(case, parse_answer(made[case.id].text, kind=kind)) for case in cases if case.id in made]

@@ -54,16 +54,22 @@ def to_retry(folder: RunFolder) -> bool:
     return failed or bool(over_budget(folder)) or any(left.arm in arms for left in folder.left_out())
 
 
-def kept(predictions: Mapping[str, Prediction], *, retry: bool) -> dict[str, Prediction]:
+def kept(predictions: Mapping[str, Prediction], *, retry: bool) -> Mapping[str, Prediction]:
     """Predictions of an arm that are not made (again)."""
+    if not retry:
+        return predictions
     return {name: made for name, made in predictions.items() if not (retry and made.error)}
 
 
 def retried_note(folder: RunFolder) -> tuple[str, ...]:
     """What the verdict says where failed predictions were made again."""
-    lines = folder.lines("predictions.jsonl", Prediction)
-    failed = {(made.arm, made.case_id) for made in lines if made.error}
-    mended = sum((made.arm, made.case_id) in failed for made in lines if not made.error)
+    failed: set[tuple[str, str]] = set()
+    mended = 0
+    for made in folder.lines("predictions.jsonl", Prediction):  # a retry is always appended after what failed
+        if made.error:
+            failed.add((made.arm, made.case_id))
+        else:
+            mended += (made.arm, made.case_id) in failed
     if not mended:
         return ()
     return (

@@ -338,7 +338,7 @@ def _answer_arms(ground: Ground, over: dict[str, OverBudget]) -> dict[str, OverB
     return over
 
 
-def _answer_arm(ground: Ground, recipe: Recipe, *, cases: tuple[Case, ...]) -> OverBudget | None:
+def _answer_arm(ground: Ground, recipe: Recipe, *, cases: Sequence[Case]) -> OverBudget | None:
     """Answer what is open; what to say of the arm where it came to be over its error budget and was stopped."""
     folder, scenario, watcher = ground.folder, ground.scenario, ground.watcher
     known = kept(folder.predictions().get(recipe.arm, {}), retry=ground.options.retry_errors)
@@ -360,7 +360,7 @@ def _answer_arm(ground: Ground, recipe: Recipe, *, cases: tuple[Case, ...]) -> O
 
 
 def _answer_batches(
-    ground: Ground, recipe: Recipe, cases: tuple[Case, ...], *, done: frozenset[str], tally: Tally
+    ground: Ground, recipe: Recipe, cases: Sequence[Case], *, done: frozenset[str], tally: Tally
 ) -> OverBudget | None:
     folder, bench, watcher = ground.folder, ground.bench, ground.watcher
     running = _RunningScore(bench.scenario)
@@ -383,9 +383,9 @@ class _RunningScore:
 
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
-        self._cases = {case.id: case for case in scenario.cases}
+        self._place = {case.id: place for place, case in enumerate(scenario.cases)}
         self._score = metric_named(scenario.rule.metric).score
-        self._values: list[float] = []
+        self._sum, self._count = 0.0, 0
 
     def with_batch(self, answers: Sequence[tuple[str, str]]) -> float | None:
         """The mean with these (case id, text) added."""
@@ -393,12 +393,15 @@ class _RunningScore:
             return None
         for case_id, text in answers:
             value = attempt(partial(self._value, case_id, text))
-            self._values.append(0.0 if isinstance(value, Exception) else value)
-        return sum(self._values) / len(self._values) if self._values else None
+            self._sum += 0.0 if isinstance(value, Exception) else value
+            self._count += 1
+        return self._sum / self._count if self._count else None
 
     def _value(self, case_id: str, text: str) -> float:
         answer = parse_answer(text, kind=self._scenario.kind, labels=self._scenario.labels)
-        return self._score(answer, self._cases[case_id].accepted) if answer and self._score else 0.0
+        return (
+            self._score(answer, self._scenario.cases[self._place[case_id]].accepted) if answer and self._score else 0.0
+        )
 
 
 def _time_arms(ground: Ground) -> None:

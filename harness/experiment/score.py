@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
@@ -16,6 +16,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.experiment.table import Column, Places, Roll, ScoreTable, column_of, table_of
 from harness.metrics.answer import parse_answer
 from harness.metrics.base import Metric
 from harness.metrics.labels import fold, same_label
@@ -41,51 +42,103 @@ class _Scorer:
     kind: Kind
     labels: tuple[str, ...]
     metrics: tuple[Metric, ...]
-    measured: dict[tuple[str, str], dict[str, float]]
-    """(arm, metric) -> case -> value."""
+    measured: dict[tuple[str, str], NDArray[np.float64]]
+    """(arm, metric) -> values by place."""
 
-    def score(self, case: Case, arm: str, prediction: Prediction | None) -> CaseScore:
+    def score(
+        self, case: Case, place: int, *, arm: str, prediction: Prediction | None
+    ) -> tuple[str, bool, dict[str, float]]:
+        """The parsed answer, whether it failed, and metric -> value."""
         broken = prediction is None or prediction.error is not None
-        text = "" if prediction is None or broken else prediction.text
-        answer = parse_answer(text, kind=self.kind, labels=self.labels)
+        answer = parsed(prediction, kind=self.kind, labels=self.labels)
         accepted = _accepted(case, kind=self.kind, labels=self.labels)
         # Saying nothing can be right, but only on purpose.
         silent = not answer and (broken or all(reference.strip() for reference in accepted))
         values = {m.name: 0.0 if silent else _share(m.score(answer, accepted)) for m in self.metrics if m.score}
-        values.update(self._measured(case, arm, silent=silent))
-        return CaseScore(case.id, arm, answer, silent, values)
+        values.update(self._measured(case, place, arm=arm, silent=silent))
+        return answer, silent, values
 
-    def _measured(self, case: Case, arm: str, *, silent: bool) -> Iterator[tuple[str, float]]:
+    def _measured(self, case: Case, place: int, *, arm: str, silent: bool) -> Iterator[tuple[str, float]]:
         for metric in self.metrics:
             found = self.measured.get((arm, metric.name))
-            if not found or (metric.needs_context and case.context_id is None):
+            if found is None or (metric.needs_context and case.context_id is None):
                 continue
             # What was retrieved stands, whether or not an answer came of it.
             lost = silent and not metric.needs_context
-            yield metric.name, 0.0 if lost else _share(found.get(case.id, 0.0))
+            yield metric.name, 0.0 if lost else _share(found[place])
 
 
 def score_cases(
     cases: Sequence[Case],
     predictions: Mapping[str, Mapping[str, Prediction]],
-    measurements: Sequence[Measurement] = (),
+    measurements: Iterable[Measurement] = (),
     *,
     kind: Kind,
     labels: Sequence[str] = (),
-) -> tuple[CaseScore, ...]:
+    stopped: Collection[str] = (),
+) -> ScoreTable:
     """Every arm's score on every case, arm by arm, cases in their order.
 
     `predictions` is arm -> case id -> prediction; arms take part by being a key of it, with however few predictions.
-    Raises `UserError` where an installed metric cannot be loaded.
+    Arms that were `stopped` are scored on the cases that they answered only. Raises `UserError` where an installed
+    metric cannot be loaded.
     """
-    metrics = metrics_for(kind)
+    metrics, roll = metrics_for(kind), Roll(cases)
+    scorer = _Scorer(kind, tuple(labels), metrics, _measured(measurements, metrics, roll))
+    columns = {}
+    for arm, given in predictions.items():
+        answers = _Answers(cases, given, kind=kind, labels=tuple(labels))
+        columns[arm] = made = Column(arm, roll, answers)
+        for place, case in enumerate(cases):
+            prediction = given.get(case.id)
+            if prediction is not None or arm not in stopped:
+                answer, failed, values = scorer.score(case, place, arm=arm, prediction=prediction)
+                answers.note(place, answer)
+                made.put(place, failed=failed, values=values)
+    return ScoreTable(roll, columns)
+
+
+def _measured(
+    measurements: Iterable[Measurement], metrics: Sequence[Metric], roll: Roll
+) -> dict[tuple[str, str], NDArray[np.float64]]:
+    """(arm, metric) -> values on all cases; not a number where a case was not measured."""
     by_name = {metric.name for metric in metrics if metric.score is None and metric.per_case}
-    measured: dict[tuple[str, str], dict[str, float]] = {}
+    measured: dict[tuple[str, str], NDArray[np.float64]] = {}
     for found in measurements:
-        if found.name in by_name:
-            measured.setdefault((found.arm, found.name), {})[found.case_id] = found.value
-    scorer = _Scorer(kind, tuple(labels), metrics, measured)
-    return tuple(scorer.score(case, arm, given.get(case.id)) for arm, given in predictions.items() for case in cases)
+        place = roll.place.get(found.case_id)
+        if found.name in by_name and place is not None:
+            key = (found.arm, found.name)
+            if key not in measured:
+                measured[key] = np.full(len(roll), np.nan)
+            measured[key][place] = found.value
+    return measured
+
+
+class _Answers:
+    """An arm's parsed answers: labels are held, of which there are few; others are parsed again when asked for."""
+
+    def __init__(
+        self, cases: Sequence[Case], given: Mapping[str, Prediction], *, kind: Kind, labels: tuple[str, ...]
+    ) -> None:
+        self._cases, self._given, self._kind, self._labels = cases, given, kind, labels
+        self._held = [""] * (len(cases) if kind is Kind.LABELS else 0)
+        self._alike: dict[str, str] = {}
+
+    def note(self, place: int, answer: str) -> None:
+        """A case's answer."""
+        if self._held:
+            self._held[place] = self._alike.setdefault(answer, answer)
+
+    def __call__(self, place: int) -> str:
+        if self._held:
+            return self._held[place]
+        return parsed(self._given.get(self._cases[place].id), kind=self._kind, labels=self._labels)
+
+
+def parsed(prediction: Prediction | None, *, kind: Kind, labels: Sequence[str]) -> str:
+    """The answer in a prediction; empty where there is none."""
+    broken = prediction is None or prediction.error is not None
+    return parse_answer("" if prediction is None or broken else prediction.text, kind=kind, labels=tuple(labels))
 
 
 def arm_scores(
@@ -103,34 +156,37 @@ def arm_scores(
     arm was trained from further seeds, its mean is over them too, and the interval holds what seeds and cases add; its
     failures are the mean over seeds, rounded up (`failed_cases`).
     """
-    rows: dict[str, list[CaseScore]] = {}
-    for row in case_scores:
-        rows.setdefault(row.arm, []).append(row)
+    table = table_of(case_scores, cases)
+    further = further_columns(seeds, table.roll)
+    expected = labels if kind is Kind.LABELS else ()
     found = (
-        _arm_score(
-            arm,
-            own,
-            metric,
-            cases=cases,
-            rule=rule,
-            labels=labels if kind is Kind.LABELS else (),
-            more=seeds.get(arm, ()),
-        )
+        _arm_score(table.columns[arm], metric, cases=cases, rule=rule, labels=expected, more=further.get(arm, ()))
         for metric in metrics_for(kind)
-        for arm, own in rows.items()
+        for arm in table.arms
     )
     return tuple(score for score in found if score is not None)
 
 
+def further_columns(seeds: FurtherSeeds, roll: Roll) -> dict[str, tuple[Column, ...]]:
+    """Arm -> its further seeds' scores on these cases."""
+    return {
+        arm: tuple(
+            one.along(roll) if isinstance(one, Column) else column_of(arm, one.values(), roll) for one in further
+        )
+        for arm, further in seeds.items()
+    }
+
+
 def clusters_of(cases: Sequence[Case]) -> tuple[str, ...] | None:
     """Each case's cluster, or None where every case stands for itself. A case without group is its own cluster."""
-    groups = [case.group for case in cases if case.group is not None]
-    return None if len(set(groups)) == len(groups) else grouped(cases)
+    roll = Roll(cases)
+    return roll.clusters(np.arange(len(roll)))
 
 
 def grouped(cases: Sequence[Case]) -> tuple[str, ...]:
     """Each case's cluster. A case without group is its own."""
-    return tuple(f"case {case.id}" if case.group is None else f"group {case.group}" for case in cases)
+    roll = Roll(cases)
+    return roll.grouped(np.arange(len(roll)))
 
 
 def largest_group(cases: Sequence[Case]) -> int:
@@ -139,62 +195,44 @@ def largest_group(cases: Sequence[Case]) -> int:
 
 
 def _arm_score(
-    arm: str,
-    own: Sequence[CaseScore],
+    own: Column,
     metric: Metric,
     *,
     cases: Sequence[Case],
     rule: DecisionRule,
     labels: Sequence[str],
-    more: Sequence[Mapping[str, CaseScore]] = (),
+    more: Sequence[Column] = (),
 ) -> ArmScore | None:
-    by_case = {row.case_id: row for row in own}
-    rows = [by_case[case.id] for case in cases if case.id in by_case]
-    used = [row for row in rows if metric.name in row.values or not metric.per_case]
-    if not used:
+    at = np.flatnonzero(own.there & ~np.isnan(own.values_of(metric.name))) if metric.per_case else own.places
+    if not len(at):
         return None
-    kept = {row.case_id for row in used}
-    its_cases = [case for case in cases if case.id in kept]
     if metric.per_case:
-        interval = _mean(used, metric, cases=its_cases, rule=rule, more=more)
+        interval = _mean(own, metric, at=at, rule=rule, more=more)
     else:
-        interval = _aggregate(used, metric, cases=its_cases, rule=rule, labels=labels)
-    failed = failed_cases([row.failed for row in used], more, cases=its_cases)
-    return ArmScore(arm, metric.name, interval.estimate, interval.low, interval.high, len(used), failed)
+        interval = _aggregate(own, metric, cases=cases, at=at, rule=rule, labels=labels)
+    failed = failed_cases(own, more, at=at)
+    return ArmScore(own.arm, metric.name, interval.estimate, interval.low, interval.high, len(at), failed)
 
 
-def failed_cases(first: Sequence[bool], more: Sequence[Mapping[str, CaseScore]], *, cases: Sequence[Case]) -> int:
+def failed_cases(first: Column, more: Sequence[Column], *, at: Places) -> int:
     """How many of these cases failed: the mean over training seeds, rounded up.
 
     All of them only where no seed answered any, so that an arm is not taken for silent because one training failed.
     """
-    counts = [sum(first)]
-    counts += [sum(seed[case.id].failed for case in cases) for seed in more if all(case.id in seed for case in cases)]
-    answered = any(count < len(cases) for count in counts)
-    return min(len(cases) - answered, -(-sum(counts) // len(counts)))
+    counts = [int(first.failed[at].sum())]
+    counts += [int(seed.failed[at].sum()) for seed in more if seed.there[at].all()]
+    answered = any(count < len(at) for count in counts)
+    return min(len(at) - answered, -(-sum(counts) // len(counts)))
 
 
-def by_seed(
-    values: Sequence[float], more: Sequence[Mapping[str, CaseScore]], *, metric: str, cases: Sequence[Case]
-) -> NDArray[np.float64]:
-    """(seeds, cases): `values` of the first seed, then of each further seed that has all of these cases."""
-    rows = [list(values)]
-    for seed in more:
-        found = [seed[case.id].values.get(metric) if case.id in seed else None for case in cases]
-        if all(value is not None for value in found):
-            rows.append([float(value or 0.0) for value in found])
-    return np.array(rows, dtype=float)
+def by_seed(first: Column, more: Sequence[Column], *, metric: str, at: Places) -> NDArray[np.float64]:
+    """(seeds, cases): values of the first seed at these places, then of each further seed that has all of them."""
+    further = (seed.values_of(metric)[at] for seed in more)
+    return np.array([first.values_of(metric)[at], *(found for found in further if not np.isnan(found).any())])
 
 
-def _mean(
-    rows: Sequence[CaseScore],
-    metric: Metric,
-    *,
-    cases: Sequence[Case],
-    rule: DecisionRule,
-    more: Sequence[Mapping[str, CaseScore]],
-) -> Interval:
-    seeds = by_seed([row.values[metric.name] for row in rows], more, metric=metric.name, cases=cases)
+def _mean(own: Column, metric: Metric, *, at: Places, rule: DecisionRule, more: Sequence[Column]) -> Interval:
+    seeds = by_seed(own, more, metric=metric.name, at=at)
     if len(seeds) > 1:
         return mean_interval_with_seeds(
             seeds,
@@ -202,31 +240,31 @@ def _mean(
             right_or_wrong=metric.right_or_wrong,
             resamples=rule.resamples,
             seed=rule.seed,
-            clusters=clusters_of(cases),
+            clusters=own.roll.clusters(at),
         )
     return mean_interval(
-        [row.values[metric.name] for row in rows],
+        seeds[0],
         alpha=rule.alpha,
         right_or_wrong=metric.right_or_wrong,
         resamples=rule.resamples,
         seed=rule.seed,
-        clusters=clusters_of(cases),
+        clusters=own.roll.clusters(at),
     )
 
 
 def _aggregate(
-    rows: Sequence[CaseScore], metric: Metric, *, cases: Sequence[Case], rule: DecisionRule, labels: Sequence[str]
+    own: Column, metric: Metric, *, cases: Sequence[Case], at: Places, rule: DecisionRule, labels: Sequence[str]
 ) -> Interval:
-    """Value over all cases; percentile interval over resampled cases."""
+    """Value over these cases; percentile interval over resampled cases."""
     assert metric.aggregate is not None
-    answers = [row.answer for row in rows]
-    expected = [_expected(row.answer, case, labels) for row, case in zip(rows, cases, strict=True)]
-    value = float(metric.aggregate(answers, expected, np.ones((1, len(rows)), dtype=np.int64))[0])
+    answers = [own.answer(place) for place in at]
+    expected = [_expected(answer, cases[place], labels) for answer, place in zip(answers, at, strict=True)]
+    value = float(metric.aggregate(answers, expected, np.ones((1, len(at)), dtype=np.int64))[0])
     chunks = resampled_weights(
-        len(rows),
+        len(at),
         resamples=min(rule.resamples, MOST_AGGREGATE_RESAMPLES),
         seed=rule.seed,
-        clusters=clusters_of(cases),
+        clusters=own.roll.clusters(at),
     )
     drawn = np.concatenate([metric.aggregate(answers, expected, weights) for weights in chunks])
     low, high = np.quantile(drawn, [rule.alpha / 2, 1 - rule.alpha / 2])
@@ -248,4 +286,4 @@ def _expected(answer: str, case: Case, labels: Sequence[str]) -> str:
 
 def _share(value: float) -> float:
     """Held to 0..1; not a number is 0."""
-    return 0.0 if math.isnan(value) else min(1.0, max(0.0, value))
+    return 0.0 if math.isnan(value) else min(1.0, max(0.0, float(value)))

@@ -10,7 +10,7 @@ from harness.arms.base import Request
 from harness.arms.bench import Bench
 from harness.arms.registry import arm, registered
 from harness.audit.leaks import without_leaks
-from harness.audit.report import Audit, InputVectors, audit
+from harness.audit.report import Audit, audit
 from harness.errors import MissingModel
 from harness.experiment.options import RunOptions, Watcher
 from harness.experiment.split import split_dev
@@ -103,13 +103,7 @@ def embedder_for(
 
 def audited(scenario: Scenario, embedder: Embedder | None) -> tuple[Scenario, Audit]:
     """The scenario with leaking training rows taken out, and what the audit found."""
-    vectors = None
-    if embedder is not None and scenario.train:
-        vectors = InputVectors(
-            train=embedder.encode([c.input for c in scenario.train]),
-            cases=embedder.encode([c.input for c in scenario.cases]),
-        )
-    found = audit(scenario, vectors=vectors)
+    found = audit(scenario, embed=embedder.encode if embedder is not None else None)
     kept = without_leaks(scenario.train, found.removed)
     return replace(scenario, train=kept, removed=found.removed), found
 

@@ -9,6 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from statistics import median
 
 from harness.scenario import Case, Kind
@@ -94,7 +95,7 @@ def closed_set(outputs: Sequence[str]) -> int:
 
 def label_set(train: Sequence[Case], cases: Sequence[Case]) -> tuple[str, ...]:
     """All outputs, in order of first appearance: train before eval."""
-    return tuple(dict.fromkeys(case.output for case in (*train, *cases)))
+    return tuple(dict.fromkeys(case.output for case in chain(train, cases)))
 
 
 def json_keys(cases: Iterable[Case]) -> tuple[str, ...]:

@@ -35,7 +35,8 @@ class Later:
 
 def read_later(folder: Path, cases: Sequence[Case]) -> Later:
     """Read what is there; `cases` are the eval cases, before any limit."""
-    known = frozenset(case.id for case in cases)
+    asked = (folder / PARAPHRASES).exists() or (folder / LABELS).exists()
+    known = frozenset(case.id for case in cases) if asked else frozenset[str]()
     after, wrong = _after(folder)
     reworded = list(_rewordings(folder / PARAPHRASES, known))
     labelled = list(_human_labels(folder / LABELS, known))
@@ -60,7 +61,7 @@ def _after(folder: Path) -> tuple[After | None, list[Problem]]:
     found = [_placed(p) for p in (*problems, *cases.problems, *train.problems)]
     if not cases.cases and not any(p.level == "error" for p in found):
         found.append(Problem("error", "holds no eval.jsonl with the questions whose answers changed", f"{AFTER}/"))
-    return After(documents, cases.cases, train.cases), found
+    return After(documents, cases.cases, tuple(train.cases)), found
 
 
 def _rows(home: Path, name: str, *, prefix: str) -> Rows:

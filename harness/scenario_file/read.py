@@ -168,8 +168,8 @@ def _read_files(path: Path, *, known_arms: tuple[str, ...]) -> _Files:
     folder, toml = locate(path)
     settings, problems = read_settings(toml, known_arms=known_arms) if toml else (Settings(), ())
     named = settings.files
-    cases = _read_rows(folder, named.eval or "eval.jsonl", prefix="eval", needed=True)
-    train = _read_rows(folder, named.train or "train.jsonl", prefix="train", needed=named.train is not None)
+    cases = _read_rows(folder, named.eval or "eval.jsonl", prefix="eval", needed=True, hold=False)
+    train = _read_rows(folder, named.train or "train.jsonl", prefix="train", needed=named.train is not None, hold=True)
     documents, unread = read_documents(folder, corpus=named.corpus or "")
     later = read_later(folder, cases.cases)
     return _Files(
@@ -184,12 +184,12 @@ def _read_files(path: Path, *, known_arms: tuple[str, ...]) -> _Files:
     )
 
 
-def _read_rows(folder: Path, name: str, *, prefix: str, needed: bool) -> Rows:
+def _read_rows(folder: Path, name: str, *, prefix: str, needed: bool, hold: bool) -> Rows:
     path = folder / name
     try:
         refuse_odd_file(path)
         if path.exists():
-            return read_rows(path, name=name, prefix=prefix)
+            return read_rows(path, name=name, prefix=prefix, hold=hold)
         return Rows((), (missing_file(folder, name),)) if needed else Rows()
     except CannotRead as error:
         return Rows((), (Problem("error", f"the file {error}", name),))
@@ -250,7 +250,7 @@ def _scenario(files: _Files, settings: Settings, *, settled: Settled, warnings: 
         instruction=settled.instruction,
         cases=files.eval.cases,
         rule=settled.rule,
-        train=files.train.cases,
+        train=tuple(files.train.cases),
         documents=files.documents,
         labels=settled.labels,
         keys=settled.keys,

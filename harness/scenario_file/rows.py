@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.jsonl import JsonLine, json_lines, kind_of, text_of
 from harness.scenario import Case, Problem
+from harness.spool import Firsts, kept
 
 REQUIRED = ("input", "output")
 FIELDS = ("id", "input", "output", "references", "context_id", "group")
@@ -17,7 +18,8 @@ FIELDS = ("id", "input", "output", "references", "context_id", "group")
 class Rows:
     """The cases of one file in file order, and what is wrong with the rest."""
 
-    cases: tuple[Case, ...] = ()
+    cases: Sequence[Case] = ()
+    """A tuple, or, where they are many, a sequence that reads them from disk."""
     problems: tuple[Problem, ...] = ()
 
 
@@ -25,24 +27,37 @@ class Rows:
 class _Seen:
     """What has been met so far in one file."""
 
+    lines: Firsts
+    """Line of each id."""
     rows: int = 0
     """Lines that hold something, good or bad."""
-    lines: dict[str, int] = field(default_factory=dict)
-    """Line of each id."""
     names: dict[str, None] = field(default_factory=dict)
     """Fields met, in order."""
     incomplete: list[JsonLine] = field(default_factory=list)
     """Rows that lack a required field."""
 
 
-def read_rows(path: Path, *, name: str, prefix: str) -> Rows:
+def read_rows(path: Path, *, name: str, prefix: str, hold: bool = True) -> Rows:
     """Read one file; `name` is its name in problems, `prefix` starts the id of rows without one (`eval-12`, by line).
 
-    Outputs and references are stripped of white space at both ends; inputs are kept as they are.
+    Outputs and references are stripped of white space at both ends; inputs are kept as they are. Without `hold` the
+    rows may be left on disk.
+
+    Raises:
+        UserError: the rows are too many to be held in memory, and the cache folder cannot be written.
     """
-    cases: list[Case] = []
     problems: list[Problem] = []
-    seen = _Seen()
+    with Firsts() as firsts:
+        seen = _Seen(firsts)
+        found = _good_rows(path, name=name, prefix=prefix, seen=seen, problems=problems)
+        cases = tuple(found) if hold else kept(found, Case)
+    problems.extend(_missing(seen, name))
+    problems.sort(key=lambda problem: problem.line or 0)
+    return Rows(cases, (*problems, *_about_file(seen, name)))
+
+
+def _good_rows(path: Path, *, name: str, prefix: str, seen: _Seen, problems: list[Problem]) -> Iterator[Case]:
+    """The rows without errors; what is wrong with the others is added to `problems` on the way."""
     for line in json_lines(path, name=name):
         if isinstance(line, Problem):
             seen.rows += line.level == "error"
@@ -51,10 +66,7 @@ def read_rows(path: Path, *, name: str, prefix: str) -> Rows:
         faults = _look_at(line, prefix=prefix, seen=seen)
         problems.extend(Problem("error", fault, name, line.number) for fault in faults)
         if not faults and _is_complete(line):
-            cases.append(_case(line, prefix))
-    problems.extend(_missing(seen, name))
-    problems.sort(key=lambda problem: problem.line or 0)
-    return Rows(tuple(cases), (*problems, *_about_file(seen, name)))
+            yield _case(line, prefix)
 
 
 def _look_at(line: JsonLine, *, prefix: str, seen: _Seen) -> list[str]:
@@ -66,8 +78,8 @@ def _look_at(line: JsonLine, *, prefix: str, seen: _Seen) -> list[str]:
     if isinstance(line.fields.get("id"), list | dict):
         return faults
     case_id = _case_id(line, prefix)
-    first = seen.lines.setdefault(case_id, line.number)
-    if first != line.number:
+    first = seen.lines.setdefault(case_id, str(line.number))
+    if first != str(line.number):
         faults.append(f"the id {case_id!r} stands on line {first} already; ids must be unique")
     return faults
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from harness.scenario import Case, DecisionRule, Inference, Kind, Problem
 from harness.scenario_file.infer import FEWEST_CASES, MARGINS, infer_kind, infer_metric, json_keys, label_set
@@ -24,13 +25,23 @@ class Settled:
     warnings: tuple[Problem, ...] = ()
 
 
+LOOKED_AT = 20_000
+"""Rows of a file that tell of what kind its answers are."""
+
+
 def settle(settings: Settings, train: Sequence[Case], cases: Sequence[Case]) -> Settled:
-    """Settle kind, labels or keys, instruction and rule from all rows. Expects at least one eval case."""
-    kind, kind_inferred = _kind(settings, [*train, *cases])
+    """Settle labels or keys from all rows; kind, instruction and rule from the first `LOOKED_AT` of train and of eval.
+
+    Expects at least one eval case.
+    """
+    looked_at = (*train[:LOOKED_AT], *cases[:LOOKED_AT])
+    kind, kind_inferred = _kind(settings, looked_at)
     labels, labels_inferred = _labels(settings, kind, train=train, cases=cases)
     keys, keys_inferred = _keys(settings, kind, train=train, cases=cases)
-    instruction, told, warnings = _instruction(settings, kind, train=train, cases=cases, names=labels or keys)
-    rule, rule_inferred = _rule(settings, kind, outputs=[case.output for case in (*train, *cases)])
+    instruction, told, warnings = _instruction(
+        settings, kind, train=train[:LOOKED_AT], cases=cases[:LOOKED_AT], names=labels or keys
+    )
+    rule, rule_inferred = _rule(settings, kind, outputs=[case.output for case in looked_at])
     return Settled(
         kind=kind,
         instruction=instruction,
@@ -77,7 +88,7 @@ def _keys(
 ) -> tuple[tuple[str, ...], tuple[Inference, ...]]:
     if kind is not Kind.JSON or settings.keys:
         return (settings.keys or ()) if kind is Kind.JSON else (), ()
-    keys = json_keys([*train, *cases])
+    keys = json_keys(chain(train, cases))
     because = "the top-level keys of the outputs of train and eval, the most frequent first"
     return keys, (Inference("keys", listed(keys), because, 'keys = ["...", "..."] in scenario.toml'),)
 

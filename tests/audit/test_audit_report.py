@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.audit.lengths import too_long
-from harness.audit.report import InputVectors, audit
+from harness.audit.report import audit
 from harness.scenario import Case, DecisionRule, Document, Kind, RemovedRow, Scenario
 
 
@@ -50,9 +50,8 @@ def test_leaks_are_removed_and_named_with_both_places():
 
 def test_near_duplicates_are_found_where_embeddings_are_given():
     given = scenario(train=[("is it so", "a")] + [(f"u{n}", "a") for n in range(3)], cases=[("Is it so?", "a")])
-    vectors = InputVectors(train=np.eye(4), cases=np.eye(4)[:1])
     assert audit(given).removed == ()
-    found = audit(given, vectors=vectors)
+    found = audit(given, embed=lambda texts: np.eye(4)[: len(texts)])
     assert found.removed == (RemovedRow("t1", "e1", "near duplicate"),)
     assert "train.jsonl:1: the input 'is it so' is nearly the same as in eval.jsonl:1" in said(found)[0]
 
@@ -102,3 +101,13 @@ def test_lengths_can_be_counted_without_an_instruction():
 def test_file_names_of_the_scenario_are_used():
     found = audit(scenario(train=[("x", "a")] * 1, eval_file="test.jsonl", train_file="fit.jsonl"))
     assert said(found)[0] == "fit.jsonl:1: the input 'x' stands in test.jsonl:1 too; the row is left out of training"
+
+
+def test_problems_of_one_kind_are_named_up_to_a_limit_and_all_are_counted(monkeypatch):
+    monkeypatch.setattr("harness.audit.report.MOST_NAMED", 2)
+    found = audit(scenario(cases=[("x", "a")] * 5))
+    assert found.repeated_eval == 4
+    assert [str(problem) for problem in found.problems][-1] == (
+        "eval.jsonl: 2 more problems of this kind are not listed; mend those that are, and check again"
+    )
+    assert len(found.problems) == 3

@@ -301,11 +301,61 @@ def score_folder(place: Path, size: int) -> Work:
     return work
 
 
+def whole_run(place: Path, size: int) -> Work:
+    """A whole run by fakes: audit, four arms and the control answered, timed, scored, decided."""
+    from harness.experiment.options import RunOptions, Silent
+    from harness.experiment.run import run_prepared
+    from tests.fakes import FakeEmbedder, FakeEngine, FakeJob, FakeModel, prepared
+
+    class Model(FakeModel):
+        """Keeps nothing of what it answered."""
+
+        def start(self, prompts, *, max_new_tokens, stop=None, temperature=0.0, seed=0):
+            return FakeJob(self, tuple(prompts), max_new_tokens, stop, temperature, seed)
+
+        def reply(self, prompt):
+            return WORDS[zlib.crc32(prompt.encode()) % len(WORDS)]
+
+    def work(home: Path = place) -> object:
+        model = Model(rows=32)
+        model.answered = Forgetful()
+        options = RunOptions(out=home / "run", use_cache=False, quick=True)
+        ready = prepared(home, options=options, engine=FakeEngine(model), embedder=FakeEmbedder(size=DIMENSION))
+        return run_prepared(ready, options=options, watcher=Silent())
+
+    write_scenario(place, size)
+    write_scenario(place / "small", 50)
+    work(place / "small")  # libraries are loaded by it
+    return work
+
+
+def write_scenario(place: Path, size: int) -> None:
+    """So many eval cases, 200 training rows and 200 documents, for four arms."""
+    place.mkdir(exist_ok=True)
+    write_lines(place / "eval.jsonl", rows(size))
+    chosen = random.Random(1)
+    made = ({"input": text(chosen, 20), "output": text(chosen, 2)} for _ in range(200))
+    write_lines(place / "train.jsonl", (json.dumps(row).encode() + b"\n" for row in made))
+    made = ({"id": f"d{n}", "text": text(chosen, 20)} for n in range(200))
+    write_lines(place / "corpus.jsonl", (json.dumps(row).encode() + b"\n" for row in made))
+    arms = '["prompt", "nearest_shots", "rag", "lora"]'
+    toml = f'kind = "short_answer"\ninstruction = "Answer."\nmax_new_tokens = 8\narms = {arms}\n'
+    (place / "scenario.toml").write_text(toml + "[rule]\nresamples = 2000\n")
+
+
+class Forgetful(list[Any]):
+    """A list that stays empty."""
+
+    def append(self, item: Any) -> None:
+        """Nothing is kept."""
+
+
 STAGES: dict[str, tuple[Callable[[Path, int], Work], str]] = {
     "read-eval": (read_eval, "rows"),
     "predict": (predict, "rows"),
     "score": (score, "rows"),
     "score-folder": (score_folder, "rows"),
+    "whole-run": (whole_run, "rows"),
     "read-corpus": (read_corpus, "passages"),
     "chunk": (chunk, "passages"),
     "bm25": (bm25, "passages"),

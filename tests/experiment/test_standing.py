@@ -2,17 +2,15 @@
 
 import numpy as np
 import pytest
-from fakes import tiny_scenario
 
-from harness.experiment.criteria import DRAWS, _counts, _drawn
+from harness.experiment.criteria import DRAWS, DrawnAgain
 from harness.stats.criteria import probability_best
 
 
 def test_a_small_lead_in_freshness_is_no_certainty():
-    cases = tiny_scenario(cases=10, train=4).cases
     fresh = np.array([[1.0] * 7 + [0.0] * 3, [1.0] * 6 + [0.0] * 4])
     fresh[1, 0], fresh[1, 7] = 0.0, 1.0
-    drawn = _drawn(fresh, _counts(cases, seed=1))
+    drawn = DrawnAgain(10, 1, None).means(fresh)
     assert drawn.shape == (2, DRAWS)
     equal = np.full((2, DRAWS), 0.5)
     chances = probability_best(

@@ -108,7 +108,7 @@ def test_a_damaged_line_in_the_middle_is_named_with_its_number(folder, damage):
 
 
 def test_files_that_are_not_there_yet_are_empty(folder):
-    found = (folder.predictions(), folder.passages(), folder.measurements(), folder.latency(), folder.usage())
+    found = (folder.predictions(), folder.passages(), tuple(folder.measurements()), folder.latency(), folder.usage())
     assert not any(found)
     assert (folder.left_out(), folder.recipes(), folder.recipe("rag")) == ((), (), None)
 

@@ -8,7 +8,7 @@ computed from what lies there without a model, each time a verdict is drawn.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,16 +59,16 @@ class Ground:
         return tuple(name for name in self.arms if self.recipes[name].adapter)
 
     @property
-    def cases(self) -> tuple[Case, ...]:
+    def cases(self) -> Sequence[Case]:
         """The eval cases that experiments answer: all, or as many as the scenario allows, drawn with the seed."""
         return some_cases(self.scenario, quick=self.options.quick)
 
-    def as_run(self, arm: str, condition: str, *, cases: tuple[Case, ...], bench: Bench | None = None) -> Variant:
+    def as_run(self, arm: str, condition: str, *, cases: Sequence[Case], bench: Bench | None = None) -> Variant:
         """The arm as the main run settled it, under a condition."""
         return Variant(arm, condition, arm_named(arm), cases, bench or self.bench, recipe=self.recipes[arm])
 
 
-def some_cases(scenario: Scenario, *, quick: bool) -> tuple[Case, ...]:
+def some_cases(scenario: Scenario, *, quick: bool) -> Sequence[Case]:
     """At most `[experiments] cases` (40 in a quick run), in eval order."""
     most = min(scenario.experiments.cases, QUICK_CASES) if quick else scenario.experiments.cases
     if len(scenario.cases) <= most:
@@ -84,7 +84,7 @@ class Variant:
     arm: str
     condition: str
     how: Arm
-    cases: tuple[Case, ...]
+    cases: Sequence[Case]
     bench: Bench
     recipe: Recipe | None = None
     """As settled in the main run; None: prepared, and tuned, for this condition."""

@@ -124,7 +124,7 @@ def _without_leaked(after: After, ground: Ground) -> After:
     return replace(after, cases=tuple(case for case in after.cases if case.id not in gone))
 
 
-def leaked_cases(cases: tuple[Case, ...], bench: Bench) -> tuple[str, ...]:
+def leaked_cases(cases: Sequence[Case], bench: Bench) -> tuple[str, ...]:
     """Ids of the questions that stand in the training examples, exactly or nearly."""
     shown = bench.examples
     found = exact_leaks(cases, shown)

@@ -9,9 +9,11 @@ from functools import cached_property
 import numpy as np
 
 from harness.experiment.score import clusters_of, score_cases
+from harness.experiment.table import Column
+from harness.lines import by_name
 from harness.metrics.form import FACTS, IN_FORM, in_form, longest_words
 from harness.metrics.registry import metric_named
-from harness.records import CaseScore, Measurement, Prediction, Reading, Recipe, Usage
+from harness.records import Measurement, Prediction, Reading, Recipe, Usage
 from harness.scenario import Case, Kind
 from harness.stats.paired import Interval, mean_interval, paired_interval, permutation_p
 from harness.store import RunFolder
@@ -52,8 +54,8 @@ class Answered:
     """A variant's answers."""
 
     record: VariantRecord
-    cases: tuple[Case, ...]
-    predictions: dict[str, Prediction]
+    cases: Sequence[Case]
+    predictions: Mapping[str, Prediction]
     recipe: Recipe | None
     usage: tuple[Usage, ...]
     kind: Kind
@@ -78,12 +80,10 @@ class Answered:
         return not self.record.failed and bool(self.cases) and all(c.id in self.predictions for c in self.cases)
 
     @cached_property
-    def scores(self) -> dict[str, CaseScore]:
+    def scores(self) -> Column:
         """Case id -> score."""
-        rows = score_cases(
-            self.cases, {self.arm: self.predictions}, tuple(self._forms()), kind=self.kind, labels=self.labels
-        )
-        return {row.case_id: row for row in rows}
+        table = score_cases(self.cases, {self.arm: self.predictions}, self._forms(), kind=self.kind, labels=self.labels)
+        return table.columns[self.arm]
 
     def _forms(self) -> Iterator[Measurement]:
         """Form is read off the raw answer, so it needs no model here either."""
@@ -95,7 +95,8 @@ class Answered:
 
     def values(self, metric: str) -> dict[str, float]:
         """Case id -> value of the metric."""
-        return {name: row.values[metric] for name, row in self.scores.items() if metric in row.values}
+        found, ids = self.scores.values_of(metric), self.scores.roll.ids
+        return {ids[place]: float(found[place]) for place in np.flatnonzero(~np.isnan(found))}
 
     @property
     def seconds(self) -> float:
@@ -140,19 +141,19 @@ class Evidence:
         return metric_named(self.metric).right_or_wrong
 
     @cached_property
-    def cases(self) -> dict[str, Case]:
+    def cases(self) -> Mapping[str, Case]:
         """The main run's eval cases by id."""
-        return {case.id: case for case in self.folder.cases()}
+        return by_name(self.folder.cases(), lambda case: case.id)
 
     @cached_property
     def words(self) -> int:
         """Words of the longest answer in form."""
-        return longest_words(list(self.cases.values()))
+        return longest_words(self.folder.cases())
 
     @cached_property
     def clusters(self) -> tuple[str, ...] | None:
         """The main run's cases by group; None where every case stands for itself."""
-        return clusters_of(list(self.cases.values()))
+        return clusters_of(self.folder.cases())
 
     @cached_property
     def variants(self) -> tuple[Answered, ...]:
@@ -177,7 +178,7 @@ class Evidence:
         return {
             arm: Answered(
                 VariantRecord(arm, "as run"),
-                tuple(c for c in self.cases.values() if c.id in predictions),
+                self._answered_of(predictions),
                 predictions,
                 recipes.get(arm),
                 tuple(u for u in self.folder.usage() if u.arm == arm),
@@ -190,11 +191,16 @@ class Evidence:
             if arm not in out
         }
 
+    def _answered_of(self, predictions: Mapping[str, Prediction]) -> Sequence[Case]:
+        """The cases that are answered; all of them, as a rule."""
+        cases = self.folder.cases()
+        return cases if all(c.id in predictions for c in cases) else tuple(c for c in cases if c.id in predictions)
+
     def _answered(self, place: RunFolder) -> Answered:
         record, stored = place.read("variant.json", VariantRecord), self.folder.scenario()
         return Answered(
             record,
-            tuple(place.cases()) if place.has("cases.jsonl") else (),
+            place.cases() if place.has("cases.jsonl") else (),
             place.predictions().get(record.arm, {}),
             place.recipe(record.arm),
             place.usage(),
@@ -245,7 +251,7 @@ class Evidence:
             found.low,
             found.high,
             n=len(one.cases),
-            failed=sum(row.failed for row in one.scores.values()),
+            failed=int(one.scores.failed.sum()),
             unit="share" if share else "points",
         )
 

@@ -1,0 +1,145 @@
+"""Records that lie in a file of JSON lines and are read one by one when they are asked for.
+
+A run's cases and answers are read this way where their file is large, so that memory does not grow with what they hold:
+12 bytes a record, and 100 or so for a name. The file is only appended to, or replaced whole, while it is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from array import array
+from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence, ValuesView
+from pathlib import Path
+from typing import Generic, TypeVar, overload
+
+import msgspec
+
+LARGE = 16 * 2**20
+"""Bytes of a file up to which its records are simply held."""
+
+T = TypeVar("T")
+
+
+class Lines(Sequence[T], Generic[T]):
+    """Records in a file, in an order of their own: a read-only sequence."""
+
+    def __init__(self, path: Path, kind: type[T]) -> None:
+        """`add` says where they are. Raises OSError."""
+        self.kind = kind
+        self._decoder = msgspec.json.Decoder(kind)
+        self._starts, self._sizes = array("Q"), array("I")
+        self._file = os.open(path, os.O_RDONLY)
+
+    def __del__(self) -> None:
+        with contextlib.suppress(AttributeError, OSError):
+            os.close(self._file)
+
+    def add(self, start: int, size: int) -> int:
+        """One more record at this byte, so many bytes long; its index."""
+        self._starts.append(start)
+        self._sizes.append(size)
+        return len(self._starts) - 1
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[T, ...]: ...
+    def __getitem__(self, index: int | slice) -> T | tuple[T, ...]:
+        if isinstance(index, slice):
+            return tuple(self[i] for i in range(*index.indices(len(self))))
+        return self._decoder.decode(os.pread(self._file, self._sizes[index], self._starts[index]))
+
+    def __iter__(self) -> Iterator[T]:
+        return (self[i] for i in range(len(self)))
+
+    def __eq__(self, other: object) -> bool:
+        """Equal to any sequence of the same records, as tuples are to tuples."""
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"<{len(self):,} {self.kind.__name__} records on disk>"
+
+
+class ByName(Mapping[str, T], Generic[T]):
+    """Records on disk by their names; looking up reads one record."""
+
+    def __init__(self, lines: Sequence[T], numbers: Mapping[str, int]) -> None:
+        """`numbers`: name -> number, shared by several of these; `put` says which of the lines has that number."""
+        self._lines, self._numbers, self._index = lines, numbers, array("q")
+
+    def put(self, number: int, index: int) -> None:
+        """The record with this number is this one."""
+        self._index.extend([-1] * (number + 1 - len(self._index)))
+        self._index[number] = index
+
+    def _at(self, number: int | None) -> int:
+        return self._index[number] if number is not None and number < len(self._index) else -1
+
+    def __getitem__(self, name: str) -> T:
+        index = self._at(self._numbers.get(name))
+        if index < 0:
+            raise KeyError(name)
+        return self._lines[index]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self._at(self._numbers.get(name)) >= 0
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, number in self._numbers.items() if self._at(number) >= 0)
+
+    def __len__(self) -> int:
+        return len(self._index) - self._index.count(-1)
+
+    def values(self) -> ValuesView[T]:
+        """The records, without looking each name up."""
+        return _Values(self)
+
+    def items(self) -> ItemsView[str, T]:
+        """Names and records."""
+        return _Items(self)
+
+
+class _Values(ValuesView[T]):
+    def __init__(self, of: ByName[T]) -> None:
+        super().__init__(of)
+        self._of = of
+
+    def __iter__(self) -> Iterator[T]:
+        return (self._of._lines[index] for index in self._of._index if index >= 0)
+
+
+class _Items(ItemsView[str, T]):
+    def __init__(self, of: ByName[T]) -> None:
+        super().__init__(of)
+        self._of = of
+
+    def __iter__(self) -> Iterator[tuple[str, T]]:
+        return ((name, self._of[name]) for name in self._of)
+
+
+def in_parts(records: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The records in order, so many at a time."""
+    if len(records) <= size:
+        yield records
+        return
+    for start in range(0, len(records), size):
+        yield records[start : start + size]
+
+
+def by_name(records: Sequence[T], name: Callable[[T], str]) -> Mapping[str, T]:
+    """Records by their names: a dictionary, or, where they lie on disk, a look-up there."""
+    if not isinstance(records, Lines):
+        return {name(record): record for record in records}
+    numbers: dict[str, int] = {}
+    found = ByName(records, numbers)
+    for index, record in enumerate(records):
+        found.put(numbers.setdefault(name(record), len(numbers)), index)
+    return found
