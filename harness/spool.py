@@ -171,7 +171,7 @@ def _written(held: list[T], rest: Iterable[T], kind: type[T]) -> Spooled[T]:
 
 def _begun() -> tempfile._TemporaryFileWrapper[bytes]:
     """A new file, held until it is closed; what processes that are gone left half written is removed."""
-    with _settling():
+    with settling():
         for left in folder().glob("*.tmp"):
             with taken(left) as free:
                 if free:
@@ -179,13 +179,13 @@ def _begun() -> tempfile._TemporaryFileWrapper[bytes]:
         for left in folder().glob("*.tmp.offsets"):
             if not left.with_suffix("").exists():
                 left.unlink(missing_ok=True)
-        stream = tempfile.NamedTemporaryFile(dir=folder(), suffix=".tmp", delete=False)
+        stream = tempfile.NamedTemporaryFile(dir=folder(), suffix=".tmp", delete=False)  # noqa: SIM115 - closed by who writes
         share(stream.fileno())
     return stream
 
 
-def _settling() -> filelock.BaseFileLock:
-    """While files get their names, or lose them."""
+def settling() -> filelock.BaseFileLock:
+    """The lock under which files get their names, and lose them."""
     return filelock.FileLock(folder() / ".lock")
 
 
@@ -206,7 +206,7 @@ def _write(held: list[T], rest: Iterable[T], *, stream: tempfile._TemporaryFileW
     path = folder() / f"{found.digest()}.jsonl"
     beside = _offsets_beside(stream.name)
     beside.write_bytes(offsets.tobytes())
-    with _settling():
+    with settling():
         beside.replace(offsets_of(path))
         Path(stream.name).replace(path)
     return path
@@ -291,6 +291,6 @@ def _temporary() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise UserError(
-            f"There are too many names to be held in memory, and they cannot be kept in the temporary folder ({error}). "
-            "Make room there, or name another folder with TMPDIR."
+            f"There are too many names to be held in memory, and they cannot be kept in the temporary folder "
+            f"({error}). Make room there, or name another folder with TMPDIR."
         ) from error

@@ -1,15 +1,15 @@
 """A full disk and a process that was killed: a sentence, and nothing left behind."""
 
-import os
 import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
 from harness import spool
-from harness.errors import UserError, shortage
+from harness.errors import shortage
 from harness.scenario import Document
 from harness.spool import Spooled, kept
 
@@ -109,9 +109,10 @@ def test_what_a_killed_process_left_goes_at_the_next_use_and_what_a_living_one_w
 
 def test_a_spool_closes_its_file_with_its_end(monkeypatch):
     monkeypatch.setattr(spool, "MANY", 50)
-    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None
-    if before is None:
+    files = Path("/proc/self/fd")
+    if not files.is_dir():
         pytest.skip("no /proc")
+    before = len(list(files.iterdir()))
     for _ in range(5):
         kept(iter(documents()), Document)
-    assert len(os.listdir("/proc/self/fd")) <= before + 1
+    assert len(list(files.iterdir())) <= before + 1

@@ -88,7 +88,13 @@ def modules(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["model.safetensors", "2_Dense/model.safetensors", "2_Dense/config.json", "3_Router/query_0_Dense/pytorch_model.bin"]
+    "name",
+    [
+        "model.safetensors",
+        "2_Dense/model.safetensors",
+        "2_Dense/config.json",
+        "3_Router/query_0_Dense/pytorch_model.bin",
+    ],
 )
 def test_an_embedder_with_any_other_weights_is_another(modules, name):
     before = SentenceEmbedder(str(modules)).digest
