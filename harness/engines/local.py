@@ -139,7 +139,7 @@ class LocalTuner:
         network, here = self.loaded.network, self.loaded.machine
         try:
             shape = shape_from(network.config.to_dict(), parameters=network.num_parameters())
-        except (KeyError, TypeError, ValueError):  # a network of another make: it is tuned the usual way
+        except ValueError:  # a network of another make: it is tuned the usual way
             return False
         return recompute_needed(
             shape,
