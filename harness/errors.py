@@ -56,8 +56,8 @@ MEMORY = ("can't start new thread", "failed to map segment", "annot allocate mem
 """What libraries and the loader say where the system gives them no more memory ..."""
 MEMORY_OF_DEVICE = ("can't allocate memory", "CUDA out of memory", "MPS backend out of memory")
 """... and what torch says."""
-DISK = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
-"""What a library that reports the system's errors as its own says where the disk is full."""
+DISK = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT), "database or disk is full")
+"""What a library that reports the system's errors as its own, and SQLite, say where the disk is full."""
 
 
 def shortage(error: BaseException) -> Literal["memory", "disk", ""]:

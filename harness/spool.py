@@ -18,10 +18,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Generic, Self, TypeVar, overload
 
+import filelock
 import msgspec
 
 from harness.disk import cache_folder
 from harness.errors import UserError
+from harness.holds import Held, share, taken
 
 MANY = 20_000
 """Records up to which they are held in memory, as long as they are not larger than ..."""
@@ -38,8 +40,8 @@ class Spooled(Sequence[T], Generic[T]):
         self.path, self.kind = path, kind
         self._decoder = msgspec.json.Decoder(kind)
         try:
-            self._offsets = array("Q", _offsets_of(path).read_bytes())
-            self._file = os.open(path, os.O_RDONLY)
+            self._held = Held(path)
+            self._offsets = array("Q", offsets_of(path).read_bytes())
         except OSError as error:
             raise UserError(
                 f"{path} cannot be read ({error.strerror}); it holds texts of this run. Begin the same command again: "
@@ -54,10 +56,6 @@ class Spooled(Sequence[T], Generic[T]):
     def __reduce__(self) -> tuple[type[Spooled[T]], tuple[Path, type[T]]]:
         return type(self), (self.path, self.kind)
 
-    def __del__(self) -> None:
-        with contextlib.suppress(AttributeError, OSError):
-            os.close(self._file)
-
     def __len__(self) -> int:
         return len(self._offsets) - 1
 
@@ -70,11 +68,11 @@ class Spooled(Sequence[T], Generic[T]):
             return tuple(self[i] for i in range(*index.indices(len(self))))
         place = range(len(self))[index]  # counts from the end, and raises IndexError, as a tuple does
         start = self._offsets[place]
-        return self._decoder.decode(os.pread(self._file, self._offsets[place + 1] - start, start))
+        return self._decoder.decode(os.pread(self._held.number, self._offsets[place + 1] - start, start))
 
     def __iter__(self) -> Iterator[T]:
         at = 0
-        while lines := os.pread(self._file, 2**20, at):
+        while lines := os.pread(self._held.number, 2**20, at):
             whole = lines[: lines.rfind(b"\n") + 1] or self._line(at)
             at += len(whole)
             yield from map(self._decoder.decode, whole.splitlines())
@@ -82,7 +80,7 @@ class Spooled(Sequence[T], Generic[T]):
     def _line(self, start: int) -> bytes:
         """A line that is longer than what is read at once."""
         place = self._offsets.index(start)
-        return os.pread(self._file, self._offsets[place + 1] - start, start)
+        return os.pread(self._held.number, self._offsets[place + 1] - start, start)
 
     def __eq__(self, other: object) -> bool:
         return self.digest == other.digest if isinstance(other, Spooled) else NotImplemented
@@ -116,11 +114,11 @@ def kept(records: Iterable[T], kind: type[T], *, key: str = "") -> Sequence[T]:
             break
     else:
         return tuple(held)
-    path = _written(held, rest)
+    made = _written(held, rest, kind)
     if key:
         with contextlib.suppress(OSError):
-            named.write_text(path.name)
-    return Spooled(path, kind)
+            named.write_text(made.path.name)
+    return made
 
 
 def folder() -> Path:
@@ -154,21 +152,41 @@ class _Hashed:
         return sha.hexdigest()
 
 
-def _written(held: list[T], rest: Iterable[T]) -> Path:
+def _written(held: list[T], rest: Iterable[T], kind: type[T]) -> Spooled[T]:
     """Write these records, those held and those still to come, under the digest of them all."""
     try:
         folder().mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder(), suffix=".tmp", delete=False) as stream:
+        with _begun() as stream:
             try:
-                return _write(held, rest, stream=stream)
-            except BaseException:
-                Path(stream.name).unlink(missing_ok=True)
-                raise
+                return Spooled(_write(held, rest, stream=stream), kind)
+            finally:  # what is whole has its own name by now
+                for left in (Path(stream.name), _offsets_beside(stream.name)):
+                    left.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(
             f"There are too many documents to be held in memory, and they cannot be kept in {folder()} "
             f"({error.strerror or error}). Make room there, or name another folder with BAKEOFF_CACHE."
         ) from error
+
+
+def _begun() -> tempfile._TemporaryFileWrapper[bytes]:
+    """A new file, held until it is closed; what processes that are gone left half written is removed."""
+    with settling():
+        for left in folder().glob("*.tmp"):
+            with taken(left) as free:
+                if free:
+                    left.unlink(missing_ok=True)
+        for left in folder().glob("*.tmp.offsets"):
+            if not left.with_suffix("").exists():
+                left.unlink(missing_ok=True)
+        stream = tempfile.NamedTemporaryFile(dir=folder(), suffix=".tmp", delete=False)  # noqa: SIM115 - closed by who writes
+        share(stream.fileno())
+    return stream
+
+
+def settling() -> filelock.BaseFileLock:
+    """The lock under which files get their names, and lose them."""
+    return filelock.FileLock(folder() / ".lock")
 
 
 def _write(held: list[T], rest: Iterable[T], *, stream: tempfile._TemporaryFileWrapper[bytes]) -> Path:
@@ -186,14 +204,20 @@ def _write(held: list[T], rest: Iterable[T], *, stream: tempfile._TemporaryFileW
                 break
     stream.flush()
     path = folder() / f"{found.digest()}.jsonl"
-    beside = Path(f"{stream.name}.offsets")
+    beside = _offsets_beside(stream.name)
     beside.write_bytes(offsets.tobytes())
-    beside.replace(_offsets_of(path))
-    Path(stream.name).replace(path)
+    with settling():
+        beside.replace(offsets_of(path))
+        Path(stream.name).replace(path)
     return path
 
 
-def _offsets_of(path: Path) -> Path:
+def _offsets_beside(name: str) -> Path:
+    return Path(f"{name}.offsets")
+
+
+def offsets_of(path: Path) -> Path:
+    """Where the records of a spool begin: the file beside it."""
     return path.with_suffix(".offsets")
 
 
@@ -226,16 +250,22 @@ class Firsts:
         self._table: sqlite3.Connection | None = None
 
     def setdefault(self, name: str, place: str) -> str:
-        """The place that was given with this name first."""
+        """The place that was given with this name first.
+
+        Raises:
+            UserError: the names are too many to be held in memory, and the temporary folder cannot take them.
+        """
         if self._table is None:
             first = self._held.setdefault(name, place)
             if len(self._held) > MANY:
-                self._move()
+                with _temporary():
+                    self._move()
             return first
-        new = self._table.execute("INSERT OR IGNORE INTO firsts VALUES (?, ?)", (name, place)).rowcount
-        if new:
-            return place
-        return str(self._table.execute("SELECT place FROM firsts WHERE name = ?", (name,)).fetchone()[0])
+        with _temporary():
+            new = self._table.execute("INSERT OR IGNORE INTO firsts VALUES (?, ?)", (name, place)).rowcount
+            if new:
+                return place
+            return str(self._table.execute("SELECT place FROM firsts WHERE name = ?", (name,)).fetchone()[0])
 
     def _move(self) -> None:
         self._table = sqlite3.connect("", isolation_level=None)  # SQLite's own temporary file
@@ -253,3 +283,14 @@ class Firsts:
     ) -> None:
         if self._table is not None:
             self._table.close()
+
+
+@contextlib.contextmanager
+def _temporary() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise UserError(
+            f"There are too many names to be held in memory, and they cannot be kept in the temporary folder "
+            f"({error}). Make room there, or name another folder with TMPDIR."
+        ) from error

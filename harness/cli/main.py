@@ -25,6 +25,7 @@ COMMANDS = {
     "report": "harness.cli.report:report",
     "export": "harness.cli.export:export",
     "history": "harness.cli.history:history",
+    "cache": "harness.cli.cache:cache",
     "doctor": "harness.cli.doctor:doctor",
 }
 """Commands by dotted name: only the one that is called is imported."""

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from harness import provenance
+from harness.engines.cached import overview
 from harness.errors import MissingModel
 from harness.models import bundled
 from harness.models.device import machine
+from harness.publish.numbers import storage
 
 PACKAGES = (
     "torch",
@@ -72,4 +74,8 @@ def _cache() -> Finding:
     folder = bundled.cache_folder()
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free / 2**30
-    return Finding("cache", free > 2, f"{folder} ({free:.0f} GiB free)", "free 2 GiB, or set BAKEOFF_CACHE elsewhere")
+    held = storage(sum(shelf.size for shelf in overview()))
+    text = f"{folder} ({free:.0f} GiB free; {held} are kept there: bakeoff cache)"
+    return Finding(
+        "cache", free > 2, text, "bakeoff cache --older-than 30d, free 2 GiB, or set BAKEOFF_CACHE elsewhere"
+    )

@@ -20,11 +20,11 @@ from harness.models.local import LoadedModel, identify, in_four_bits, load_model
 from harness.models.shape import Shape, shape_from, shape_of
 from harness.records import Choice, Recipe, Trial
 from harness.scenario import NO_WISH, TuningWish
+from harness.tuning import memory
 from harness.tuning.checkpoint import Checkpoints
 from harness.tuning.examples import TrainingText, row_set
 from harness.tuning.full import FULL_TUNING, RATES, is_full, swapped, tune_all_weights
 from harness.tuning.lora import MICRO_TOKENS, TuningResult, TuningSettings, encode_rows, merged, tune
-from harness.tuning.memory import recompute_needed
 from harness.tuning.sweep import Swept, sweep
 
 BUDGET_CPU, BUDGET_CPU_QUICK, BUDGET_GPU = 600_000, 120_000, 50_000_000
@@ -139,16 +139,17 @@ class LocalTuner:
         network, here = self.loaded.network, self.loaded.machine
         try:
             shape = shape_from(network.config.to_dict(), parameters=network.num_parameters())
-        except (KeyError, TypeError, ValueError):  # a network of another make: it is tuned the usual way
+        except ValueError:  # a network of another make: it is tuned the usual way
             return False
-        return recompute_needed(
-            shape,
-            number=4 if here.dtype == "float32" else 2,
-            bits=4 if in_four_bits(network) else None,
-            rank=settings.rank,
-            tokens=MICRO_TOKENS,
-            there=device_memory(here.device),
-        )
+        number = 4 if here.dtype == "float32" else 2
+        if settings.full:
+            plain = memory.full(shape, number=number, tokens=MICRO_TOKENS, recompute=False)
+        else:
+            bits = 4 if in_four_bits(network) else None
+            plain = memory.lora(
+                shape, number=number, bits=bits, rank=settings.rank, tokens=MICRO_TOKENS, recompute=False
+            )
+        return memory.recompute_needed(plain, device_memory(here.device))
 
     def _trained(
         self,

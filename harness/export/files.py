@@ -21,7 +21,7 @@ def write_csv(table: FlatTable, path: Path) -> None:
     """
     out = io.StringIO(newline="")
     writer = csv.writer(out)
-    writer.writerow([_harmless(name) for name in (table.rows[0] if table.rows else ())])
+    writer.writerow([_harmless(name) for name in table.columns])
     writer.writerows([_harmless(cell) for cell in row.values()] for row in table.rows)
     write_whole(path, out.getvalue().encode("utf-8-sig", "replace"), private=True)
 
@@ -39,13 +39,15 @@ def _harmless(cell: Cell) -> Cell:
 
 
 def write_parquet(table: FlatTable, path: Path) -> None:
-    """One column a field, typed, compressed. Raises OSError."""
+    """One column a field, of its declared type whatever is in it, compressed. Raises OSError."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    types = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+    schema = pa.schema([(name, types[kind]) for name, kind in table.columns.items()])
     rows = [{name: _encodable(cell) for name, cell in row.items()} for row in table.rows]
     out = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows), out)
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), out)
     write_whole(path, out.getvalue(), private=True)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from types import NoneType
+from typing import get_args, get_type_hints
 
-from harness.records import Prediction
+from harness.records import ArmScore, Comparison, Cost, Prediction
 from harness.report.data import ReportData
 
 Cell = str | int | float | bool | None
@@ -16,6 +18,8 @@ class FlatTable:
     """Rows with the same columns."""
 
     name: str
+    columns: dict[str, type]
+    """Each column's type, `str`, `int`, `float` or `bool`; any may be None in a row, or in all."""
     rows: tuple[dict[str, Cell], ...]
 
 
@@ -26,14 +30,46 @@ def flat_tables(runs: Sequence[ReportData]) -> tuple[FlatTable, ...]:
     """
     makers = {"predictions": _predictions, "scores": _scores, "comparisons": _comparisons, "costs": _costs}
     names = run_names(runs)
+    metrics = dict.fromkeys(f"metric_{name}" for data in runs for one in data.case_scores for name in one.values)
+    columns = COLUMNS | {"predictions": COLUMNS["predictions"] | dict.fromkeys(metrics, float)}
     found = []
     for name, make in makers.items():
         rows: list[dict[str, Cell]] = [
             {"run": run, **row} for run, data in zip(names, runs, strict=True) for row in make(data)
         ]
-        columns = dict.fromkeys(column for row in rows for column in row)
-        found.append(FlatTable(name, tuple({column: row.get(column) for column in columns} for row in rows)))
+        own = {"run": str, **columns[name]}
+        found.append(FlatTable(name, own, tuple({column: row.get(column) for column in own} for row in rows)))
     return tuple(found)
+
+
+def _types(record: type) -> dict[str, type]:
+    """Fields of a record and the type of each that is not None."""
+    hints = get_type_hints(record).items()
+    return {name: next(one for one in get_args(hint) or (hint,) if one is not NoneType) for name, hint in hints}
+
+
+COLUMNS: dict[str, dict[str, type]] = {
+    "predictions": {
+        "case_id": str,
+        "arm": str,
+        "input": str,
+        "expected": str,
+        "group": str,
+        "text": str,
+        "answer": str,
+        "failed": bool,
+        "tokens_in": int,
+        "tokens_out": int,
+        "seconds": float,
+        "finish": str,
+        "error": str,
+        "passages": str,
+    },
+    "scores": {**_types(ArmScore), "decides": bool},
+    "comparisons": _types(Comparison),
+    "costs": _types(Cost),
+}
+"""Columns of each table beside `run`; `predictions` has one more for each metric."""
 
 
 def run_names(runs: Sequence[ReportData]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -35,16 +36,32 @@ def machine() -> Machine:
     cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
     threads = _thread_count(cores)
     memory = psutil.virtual_memory().total // 2**20
-    if torch.cuda.is_available():
+    kind = device_kind()
+    if kind == "cuda":
         dtype = "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
         return Machine("cuda", torch.cuda.get_device_name(0), dtype, threads, cores, memory, "a CUDA device is there")
-    if torch.backends.mps.is_available():
+    if kind == "mps":
         return Machine("mps", "Apple GPU", "float16", threads, cores, memory, "an Apple GPU is there")
     if has_bf16_units():
         why = "no GPU; the processor has bf16 units"
         return Machine("cpu", cpu_name(), "bfloat16", threads, cores, memory, why)
     why = "no GPU; the processor has no bf16 units, so float32"
     return Machine("cpu", cpu_name(), "float32", threads, cores, memory, why)
+
+
+def device_kind() -> str:
+    """`cuda`, `mps` or `cpu`, as `machine` says; without torch, which takes seconds to import, where no GPU can be."""
+    if "torch" not in sys.modules and sys.platform == "linux" and not any(Path(sign).exists() for sign in DRIVERS):
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+"""What is there on Linux where a GPU's driver is: NVIDIA's, AMD's, and that of Windows below it."""
 
 
 def device_memory(device: str) -> int:

@@ -20,12 +20,16 @@ from typing import Any
 from jinja2 import TemplateError
 
 from harness.errors import MissingModel, UserError
+from harness.holds import hold_always
 from harness.models import bundled
 from harness.models.base import Message, ModelDescription, ModelIdentity
 from harness.models.device import Machine, device_memory, machine
 
 SETTINGS = ("*.json", "*.jinja", "*.txt", "*.model", "*/config.json")
 """Files beside the weights that determine answers or vectors."""
+
+NESTED = ("*/**/*.safetensors", "*/**/*.bin", "*/**/config.json")
+"""Weights of an embedder's further modules, in folders of their own, and their settings."""
 
 PLAIN_TEMPLATE = (
     "{% for m in messages %}{% if m['role'] == 'assistant' %}Answer: {{ m['content'] }}\n\n"
@@ -213,8 +217,10 @@ def fetch(name: str) -> Path:
         ) from error
 
 
-def weights_digest(folder: Path) -> str:
+def weights_digest(folder: Path, *, nested: bool = False) -> str:
     """SHA-256 over everything that determines the answers: weights, configuration, tokenizer, chat template.
+
+    `nested`: also over the weights in folders below, where an embedder keeps those of its further modules.
 
     Raises:
         MissingModel: the folder holds none.
@@ -227,10 +233,16 @@ def weights_digest(folder: Path) -> str:
             "pickled weights can run code; save the model with safe_serialization=True."
         )
     others = [path for pattern in SETTINGS for path in folder.glob(pattern)]
+    if nested:
+        others += [path for pattern in NESTED for path in folder.glob(pattern) if not _is_hidden(path, folder)]
     total = hashlib.sha256()
     for file in sorted({*weights, *others}):
         total.update(f"{file.relative_to(folder).as_posix()}:{bundled.file_digest(file)}\n".encode())
     return total.hexdigest()
+
+
+def _is_hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 def unpacked_gguf(gguf: Path, *, digest: str) -> Path:
@@ -239,7 +251,7 @@ def unpacked_gguf(gguf: Path, *, digest: str) -> Path:
     The folder is built beside its final place and renamed last, so its existence means that it is whole.
     """
     target = bundled.cache_folder() / "models" / digest[:16]
-    if target.is_dir():
+    if _hold(target):
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=".unpack-", dir=target.parent))
@@ -249,7 +261,17 @@ def unpacked_gguf(gguf: Path, *, digest: str) -> Path:
             work.rename(target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+    _hold(target)
     return target
+
+
+def _hold(folder: Path) -> bool:
+    """Whether an unpacked model is there; it then stays there until this process ends."""
+    try:
+        hold_always(folder / "config.json")
+    except OSError:
+        return False
+    return True
 
 
 def _unpack(gguf: Path, *, into: Path) -> None:

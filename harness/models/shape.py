@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,15 @@ class Shape:
         return self.layers * rank * (attention + 3 * (self.width + self.wide))
 
 
+LARGEST = 10**15
+"""No network has more of anything: a larger number is a damaged file's."""
+
+
 def shape_of(place: Path) -> Shape | None:
     """The shape of the network in a folder of safetensors or in a GGUF file; None where it does not say."""
     try:
         return _of_gguf(place) if place.suffix == ".gguf" else _of_folder(place)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
         return None
 
 
@@ -51,24 +55,43 @@ def _of_folder(folder: Path) -> Shape:
     return shape_from(said, parameters=sum(_parameters(file) for file in folder.glob("*.safetensors")))
 
 
-def shape_from(said: Mapping[str, Any], *, parameters: int) -> Shape:
+def shape_from(said: Any, *, parameters: int) -> Shape:
     """The shape that a transformers configuration describes.
 
     Raises:
-        KeyError: it names no such widths.
+        ValueError: it names no such widths.
     """
-    config = said.get("text_config", said)
-    heads = int(config["num_attention_heads"])
-    head = int(config.get("head_dim") or config["hidden_size"] // heads)
+    said = said if isinstance(said, Mapping) else {}
+    inner = said.get("text_config")
+    config = inner if isinstance(inner, Mapping) else said
+    heads, width = _whole(config, "num_attention_heads"), _whole(config, "hidden_size")
+    head = _whole(config, "head_dim", width // heads)
     return Shape(
-        parameters=parameters,
-        layers=int(config["num_hidden_layers"]),
-        width=int(config["hidden_size"]),
-        wide=int(config.get("intermediate_size") or 4 * config["hidden_size"]),
+        parameters=_whole({"parameters": parameters}, "parameters"),
+        layers=_whole(config, "num_hidden_layers"),
+        width=width,
+        wide=_whole(config, "intermediate_size", 4 * width),
         queries=heads * head,
-        keys=int(config.get("num_key_value_heads") or heads) * head,
-        vocabulary=int(config["vocab_size"]),
+        keys=_whole(config, "num_key_value_heads", heads) * head,
+        vocabulary=_whole(config, "vocab_size"),
     )
+
+
+def _whole(said: Mapping[str, Any], name: str, usual: int = 0) -> int:
+    """A count of at least 1; `usual` where nothing, or 0, is said.
+
+    Raises:
+        ValueError: it is none.
+    """
+    value = said.get(name) or usual
+    if (
+        not isinstance(value, int | float)
+        or isinstance(value, bool)
+        or not 1 <= value <= LARGEST
+        or value != int(value)
+    ):
+        raise ValueError(f"{name} is no count: {value!r}"[:100])
+    return int(value)
 
 
 LONGEST_HEAD = 100_000_000
@@ -82,26 +105,48 @@ def _parameters(file: Path) -> int:
         if length > LONGEST_HEAD:
             raise ValueError("no safetensors file")
         head: Mapping[str, Any] = json.loads(stream.read(length))
-    return sum(math.prod(tensor["shape"]) for name, tensor in head.items() if name != "__metadata__")
+    shapes = [tensor["shape"] for name, tensor in head.items() if name != "__metadata__"]
+    if any(type(width) is not int or width < 0 for shape in shapes for width in shape):
+        raise ValueError("no shapes")
+    return sum(math.prod(shape) for shape in shapes)
 
 
 def _of_gguf(file: Path) -> Shape:
-    from gguf import GGUFReader
-
-    reader = GGUFReader(file)
+    reader = _gguf_reader()(file)
 
     def value(name: str) -> Any:
         return reader.fields[name].contents()
 
     kind = value("general.architecture")
-    width, heads = int(value(f"{kind}.embedding_length")), int(value(f"{kind}.attention.head_count"))
-    groups = f"{kind}.attention.head_count_kv"
-    return Shape(
-        parameters=sum(int(tensor.n_elements) for tensor in reader.tensors),
-        layers=int(value(f"{kind}.block_count")),
-        width=width,
-        wide=int(value(f"{kind}.feed_forward_length")),
-        queries=width,
-        keys=width // heads * (int(value(groups)) if groups in reader.fields else heads),
-        vocabulary=len(reader.fields["tokenizer.ggml.tokens"].data),
-    )
+    names = {
+        "hidden_size": "embedding_length",
+        "num_attention_heads": "attention.head_count",
+        "num_key_value_heads": "attention.head_count_kv",
+        "num_hidden_layers": "block_count",
+        "intermediate_size": "feed_forward_length",
+    }
+    said = {ours: value(f"{kind}.{theirs}") for ours, theirs in names.items() if f"{kind}.{theirs}" in reader.fields}
+    said["vocab_size"] = len(reader.fields["tokenizer.ggml.tokens"].data)
+    shape = shape_from(said, parameters=sum(int(tensor.n_elements) for tensor in reader.tensors))
+    return replace(shape, queries=shape.width)
+
+
+MOST_READS = 10_000_000
+"""Numbers and texts of a GGUF file's metadata: four for each of a vocabulary's tokens, and the merges."""
+
+
+def _gguf_reader() -> Any:
+    """The library's reader, which reads on in nothing where a file ends too early; this one does not."""
+    from gguf import GGUFReader
+
+    class Reader(GGUFReader):  # type: ignore[misc]
+        reads = 0
+
+        def _get(self, offset: int, dtype: Any, count: int = 1, override_order: Any = None) -> Any:
+            found = super()._get(offset, dtype, count, override_order)
+            self.reads += 1
+            if len(found) < count or self.reads > MOST_READS:
+                raise ValueError("no GGUF file, or one that was cut")
+            return found
+
+    return Reader

@@ -165,6 +165,16 @@ def megabytes(value: float | None) -> str:
     return f"{_rounded(value, 0):,f} MB" if value < 1023.5 else f"{_rounded(value / 1024, 1):,f} GB"
 
 
+def storage(size: float) -> str:
+    """Room on a disk, from bytes: `0 B`, `340 kB`, `1.5 GB`."""
+    unit = "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if size < 999.5:
+            break
+        size, unit = size / 1_000, larger
+    return f"{size:.0f} {unit}" if size >= 9.95 or unit == "B" else f"{size:.1f} {unit}"
+
+
 def money(amount: float | None, currency: str) -> str:
     """Money to two figures, `$12,000`; from a cent to ten with cents, below a cent `$0.00012`. 0 or more."""
     if amount is None or not is_measured(amount):

@@ -14,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import MissingModel
+from harness.holds import Held, mark
 from harness.models import bundled
-from harness.models.device import has_bf16_units, machine
+from harness.models.device import device_kind, has_bf16_units, machine
 from harness.models.local import fetch, keep_quiet, weights_digest
 from harness.retrieval.stores.base import Vectors as Vectors
+from harness.retrieval.texts import texts_digest
 
 
 class Embedder(Protocol):
@@ -47,8 +49,7 @@ class SentenceEmbedder:
             return np.zeros((0, 1), dtype=np.float32)
         if fresh:
             return self._encode(texts)
-        name = f"{self.digest[:16]}-{precision()}"
-        return cached_encode(self._encode, texts, folder=bundled.cache_folder() / "vectors" / name)
+        return cached_encode(self._encode, texts, folder=vectors_folder(self.digest))
 
     def _encode(self, texts: Sequence[str]) -> Vectors:
         if self._model is None:
@@ -62,12 +63,18 @@ class SentenceEmbedder:
         return vectors
 
 
-def precision() -> str:
-    """What texts are embedded in on a processor: bf16 where it has bf16 units, else float32 (as on a GPU).
+def precision(device: str) -> str:
+    """What texts are embedded in: bf16 on a processor that has bf16 units, else float32 (as on a GPU).
 
     About three times as fast there, with the same recall to half a point (`tests/bench/embedder.py` measures both).
     """
-    return "bfloat16" if has_bf16_units() else "float32"
+    return "bfloat16" if device == "cpu" and has_bf16_units() else "float32"
+
+
+def vectors_folder(digest: str, *, kind: str = "") -> Path:
+    """Where an embedder's vectors are kept: those of another device or precision are others."""
+    device = device_kind()
+    return bundled.cache_folder() / "vectors" / f"{digest[:16]}-{device}-{precision(device)}{kind}"
 
 
 def cached_encode(encode: Any, texts: Sequence[str], *, folder: Path) -> Vectors:
@@ -85,19 +92,27 @@ def cached_encode(encode: Any, texts: Sequence[str], *, folder: Path) -> Vectors
     return made
 
 
-def cached_file(encode: Any, texts: Sequence[str], *, folder: Path, dtype: type[np.floating[Any]]) -> Path | None:
+def cached_file(encode: Any, texts: Sequence[str], *, folder: Path, dtype: type[np.floating[Any]]) -> Held | None:
     """The file that holds the vectors of this list, made where it is missing or damaged; None where it cannot be."""
     path, digest = _place(texts, folder)
+    held = _held(path)
     kept = _kept(path, digest)
-    if kept is not None and len(kept) == len(texts) and kept.dtype == dtype:
-        return path
+    if held is not None and kept is not None and len(kept) == len(texts) and kept.dtype == dtype:
+        return held
     path.unlink(missing_ok=True)
     _save(_encoded(encode, texts).astype(dtype), path, digest)
-    return path if path.is_file() else None
+    return _held(path)
+
+
+def _held(path: Path) -> Held | None:
+    try:
+        return Held(path)
+    except OSError:
+        return None
 
 
 def _place(texts: Sequence[str], folder: Path) -> tuple[Path, str]:
-    digest = hashlib.sha256("\x00".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
+    digest = texts_digest(texts)
     return folder / f"{digest[:32]}.npy", digest
 
 
@@ -114,6 +129,7 @@ def _kept(path: Path, digest: str) -> Vectors | None:
         array, seal = data[:-_SEAL], data[-_SEAL:]
         if seal == _seal(array, digest):
             found: Vectors = np.load(io.BytesIO(array), allow_pickle=False)
+            mark(path)
             return found
     return None
 
@@ -147,7 +163,7 @@ def _resolve(name: str | None) -> tuple[Path, str, str]:
         return weights.parent, bundled.EMBEDDER.name, bundled.EMBEDDER.sha256
     path = Path(name).expanduser()
     folder = path if path.is_dir() else fetch(name)
-    return folder, name, weights_digest(folder)
+    return folder, name, weights_digest(folder, nested=True)
 
 
 def _load(folder: Path, name: str) -> Any:
@@ -164,7 +180,7 @@ def _load(folder: Path, name: str) -> Any:
             device=here.device,
             trust_remote_code=False,
             local_files_only=True,
-            model_kwargs={"dtype": getattr(torch, precision() if here.device == "cpu" else "float32")},
+            model_kwargs={"dtype": getattr(torch, precision(here.device))},
         )
     except (ValueError, OSError, KeyError, ImportError, SafetensorError) as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from harness.holds import Held
 from harness.retrieval.embed import Embedder, Vectors
 from harness.retrieval.kept import kept_index
 from harness.retrieval.shards import Shards, embedded
@@ -25,7 +26,9 @@ ENOUGH_FOUND = 0.95
 """Share of the really nearest that is to be found: so many lists are searched."""
 FIRST_LISTS = 8
 CHECKED, CHECKED_K = 200, 10
-VERSION = 1
+VERSION = 2
+EQUAL = 1e-5
+"""Cosines that differ by no more are the same: float32 sums their products in any order."""
 
 
 class Rows(Protocol):
@@ -40,7 +43,7 @@ class Recall:
     """How much of what is really nearest an approximate index finds."""
 
     share: float
-    """Of the `k` nearest of `queries` passages, 0..1."""
+    """Of the `k` nearest of `queries` passages, 0..1; a passage that is as near as the last of them is one of them."""
     k: int
     queries: int
     searched: int
@@ -59,6 +62,7 @@ class VectorIndex:
     vectors: Rows
     recall: Recall | None = None
     """None: the search is exact."""
+    held: Held | None = field(default=None, compare=False, repr=False)
 
     def search(self, queries: Sequence[str], *, k: int, fresh: bool = False) -> list[list[int]]:
         """Positions of the k nearest texts of each query, nearest first (fewer where the index is smaller)."""
@@ -114,10 +118,10 @@ def _large(embedder: Embedder, texts: Sequence[str]) -> VectorIndex:
     names = "".join(path.stem for path in shards.paths)
     key = hashlib.sha256(f"{VERSION} {shards.paths[0].parent.name} {names}".encode()).hexdigest()
     what = f"The index of {shards.size:,} passages"
-    folder, recall = kept_index(key[:32], Recall, what=what, build=partial(_built, shards))
+    folder, recall, held = kept_index(key[:32], Recall, what=what, build=partial(_built, shards))
     store = ListStore(folder)
     store.search_lists(recall.searched)
-    return VectorIndex(embedder, shards.size, store, shards, recall)
+    return VectorIndex(embedder, shards.size, store, shards, recall, held)
 
 
 def _built(shards: Shards, home: Path) -> Recall:
@@ -147,23 +151,40 @@ def settled(store: ListStore, shards: Shards) -> Recall:
     A passage finds itself; it is left out on both sides.
     """
     many = min(CHECKED, shards.size)
-    asked = np.sort(np.random.default_rng(1).choice(shards.size, many, replace=False))
-    queries = shards.rows([int(place) for place in asked])
-    truth = exact(shards, queries, k=CHECKED_K + 1)
+    asked = [int(place) for place in np.sort(np.random.default_rng(1).choice(shards.size, many, replace=False))]
+    queries = shards.rows(asked)
+    wanted = [_others(own, row) for own, row in zip(asked, exact(shards, queries, k=CHECKED_K + 1), strict=True)]
     lists = FIRST_LISTS
     while True:
         store.search_lists(lists)
         found = store.nearest(queries, k=CHECKED_K + 1)
-        share = float(np.mean([_found(own, row, best) for own, row, best in zip(asked, found, truth, strict=True)]))
+        given = [_others(own, row) for own, row in zip(asked, found, strict=True)]
+        share = _recall(shards, queries, given=given, wanted=wanted)
         if share >= ENOUGH_FOUND or lists >= store.lists:
             return Recall(share, CHECKED_K, many, min(lists, store.lists), store.lists)
         lists *= 2
 
 
-def _found(own: int, row: Sequence[int], best: Sequence[int]) -> float:
-    wanted = [place for place in best if place != own][:CHECKED_K]
-    given = [place for place in row if place != own][:CHECKED_K]
-    return len(set(wanted) & set(given)) / len(wanted)
+def _others(own: int, row: Sequence[int]) -> list[int]:
+    return [place for place in row if place != own][:CHECKED_K]
+
+
+def _recall(
+    shards: Shards, queries: Vectors, *, given: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]]
+) -> float:
+    """Mean share of what was found that is as near as the last of what was wanted.
+
+    By nearness, not by position: of many passages that are alike any may be found.
+    """
+    rows = zip(_nearness(shards, queries, given), _nearness(shards, queries, wanted), strict=True)
+    return float(np.mean([np.sum(found >= best.min() - EQUAL) / len(best) for found, best in rows]))
+
+
+def _nearness(shards: Shards, queries: Vectors, rows: Sequence[Sequence[int]]) -> list[Vectors]:
+    """The exact cosines of each query with its row of positions."""
+    places = sorted({place for row in rows for place in row})
+    vectors, at = shards.rows(places), {place: n for n, place in enumerate(places)}
+    return [vectors[[at[place] for place in row]] @ query for query, row in zip(queries, rows, strict=True)]
 
 
 def exact(shards: Shards, queries: Vectors, *, k: int) -> list[list[int]]:

@@ -8,17 +8,27 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import filelock
 import msgspec
 
 from harness.disk import cache_folder
 from harness.errors import UserError
+from harness.holds import Held
 
 T = TypeVar("T")
 
 ABOUT = "about.json"
+
+
+class Opened(NamedTuple, Generic[T]):
+    """An index of the cache."""
+
+    folder: Path
+    about: T
+    held: Held
+    """The folder stays as it is for as long as this is kept."""
 
 
 class _Kept(msgspec.Struct):
@@ -27,8 +37,8 @@ class _Kept(msgspec.Struct):
     """File -> SHA-256 (hex)."""
 
 
-def kept_index(name: str, kind: type[T], *, what: str, build: Callable[[Path], T]) -> tuple[Path, T]:
-    """The folder of an index in the cache and what is said of it; built where it is not there or was damaged.
+def kept_index(name: str, kind: type[T], *, what: str, build: Callable[[Path], T]) -> Opened[T]:
+    """An index in the cache and what is said of it; built where it is not there or was damaged.
 
     Two processes that want the same index build it once: the second waits for the first.
 
@@ -43,15 +53,22 @@ def kept_index(name: str, kind: type[T], *, what: str, build: Callable[[Path], T
     folder = cache_folder() / "indexes" / name
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(f"{folder}.lock"):
+        with building(folder):
             about = _sound(folder, kind)
-            return folder, about if about is not None else _built(folder, build)
+            if about is None:
+                about = _built(folder, build)
+            return Opened(folder, about, Held(folder / ABOUT))
     except (OSError, RuntimeError) as error:  # FAISS says RuntimeError where the disk is full
         why = getattr(error, "strerror", None) or next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(
             f"{what} cannot be kept in {folder.parent} ({why}). Make room there, or name another folder with "
             "BAKEOFF_CACHE."
         ) from error
+
+
+def building(folder: Path) -> filelock.BaseFileLock:
+    """The lock under which an index is built, opened and removed."""
+    return filelock.FileLock(f"{folder}.lock")
 
 
 def _sound(folder: Path, kind: type[T]) -> T | None:

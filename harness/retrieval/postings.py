@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from harness.holds import Held
 from harness.retrieval.kept import kept_index
 from harness.retrieval.texts import AT_ONCE, blocks, texts_digest
 from harness.retrieval.words import BIGRAMS, words
@@ -43,6 +44,7 @@ class Postings:
     size: int
     blocks: int
     known: dict[str, int]
+    held: Held | None = field(default=None, compare=False, repr=False)
 
     def best(self, queries: Sequence[str], *, k: int, least: float) -> list[list[int]]:
         """Positions of the k best texts of each query, best first, equals in the texts' order; of those whose score is
@@ -105,8 +107,8 @@ def build_postings(texts: Sequence[str]) -> Postings:
     """
     name = f"{texts_digest(texts)[:32]}-words-{VERSION}"
     what = f"The word index of {len(texts):,} passages"
-    folder, about = kept_index(name, _About, what=what, build=partial(_built, texts))
-    return Postings(folder, about.size, about.blocks, {word: n for n, word in enumerate(about.vocabulary)})
+    folder, about, held = kept_index(name, _About, what=what, build=partial(_built, texts))
+    return Postings(folder, about.size, about.blocks, {word: n for n, word in enumerate(about.vocabulary)}, held)
 
 
 def _built(texts: Sequence[str], home: Path) -> _About:

@@ -7,14 +7,14 @@ that has grown embeds only what came after its last full shard.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from harness.disk import cache_folder
 from harness.errors import UserError
-from harness.retrieval.embed import Embedder, Vectors, cached_file, precision
+from harness.holds import Held
+from harness.retrieval.embed import Embedder, Vectors, cached_file, vectors_folder
 from harness.retrieval.texts import AT_ONCE, blocks
 
 
@@ -25,6 +25,7 @@ class Shards:
     paths: tuple[Path, ...]
     size: int
     dimension: int
+    holds: tuple[Held, ...] = field(default=(), compare=False, repr=False)
 
     def __iter__(self) -> Iterator[Vectors]:
         """The shards in order; what is read is mapped only until the next one is."""
@@ -47,16 +48,16 @@ def embedded(embedder: Embedder, texts: Sequence[str]) -> Shards:
     Raises:
         UserError: the cache cannot hold them.
     """
-    folder = cache_folder() / "vectors" / f"{embedder.digest[:16]}-{precision()}-shards"
-    paths: list[Path] = []
+    folder = vectors_folder(embedder.digest, kind="-shards")
+    holds: list[Held] = []
     dimension = 1
     for block in blocks(texts):
-        path = cached_file(lambda new: embedder.encode(new, fresh=True), block, folder=folder, dtype=np.float16)
-        if path is None:
+        held = cached_file(lambda new: embedder.encode(new, fresh=True), block, folder=folder, dtype=np.float16)
+        if held is None:
             raise UserError(
                 f"The vectors of {len(texts):,} passages cannot be kept in {folder}. Make room there, or name another "
                 "folder with BAKEOFF_CACHE."
             )
-        paths.append(path)
-        dimension = int(np.load(path, mmap_mode="r").shape[1])
-    return Shards(tuple(paths), len(texts), dimension)
+        holds.append(held)
+        dimension = int(np.load(held.path, mmap_mode="r").shape[1])
+    return Shards(tuple(held.path for held in holds), len(texts), dimension, tuple(holds))

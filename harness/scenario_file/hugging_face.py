@@ -42,6 +42,15 @@ def is_saved_dataset(folder: Path) -> bool:
     return (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file()
 
 
+def columns_of(folder: Path) -> tuple[str, ...]:
+    """The columns of a saved dataset (of its first split); none where it does not say."""
+    try:
+        home = next(iter(_splits(folder).values()))[0].parent
+        return tuple(map(str, json.loads(read_whole(home / "dataset_info.json"))["features"]))
+    except (CannotRead, OSError, ValueError, LookupError, TypeError, AttributeError, StopIteration, RecursionError):
+        return ()
+
+
 def read_saved_dataset(folder: Path) -> SavedDataset:
     """All splits, their labels as names. Raises InputProblems where one is missing, damaged, too large or empty."""
     try:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from harness.errors import InputProblems
 from harness.scenario import Problem
+from harness.scenario_file.hugging_face import columns_of, is_saved_dataset
 
-TABLES = (".csv", ".tsv", ".xlsx", ".parquet", ".json", ".jsonl")
+TABLES = (".csv", ".tsv", ".xlsx", ".parquet", ".arrow", ".json", ".jsonl")
 SETTINGS_FILE = "scenario.toml"
 
 
@@ -33,6 +34,11 @@ def missing_file(folder: Path, name: str) -> Problem:
         return Problem(
             "error", f"{message}, and {SETTINGS_FILE} names it under [files]; bring it or correct the name", name
         )
+    if is_saved_dataset(folder):
+        columns = columns_of(folder)
+        named = f" (its columns: {', '.join(columns)})" if columns else ""
+        message = f"{message}, but a saved dataset; {init_command(folder)} makes a scenario of it{named}"
+        return Problem("error", message, name)
     own = ("train.jsonl", "corpus.jsonl")
     entries = sorted(entry for entry in folder.iterdir() if entry.suffix.lower() in TABLES and entry.name not in own)
     tables = [entry for entry in entries if not entry.name.startswith(".")]
@@ -42,7 +48,7 @@ def missing_file(folder: Path, name: str) -> Problem:
 
 
 def init_command(table: Path) -> str:
-    """The command that makes a scenario of a table, ready to be pasted but for the columns."""
+    """The command that makes a scenario of a table or a saved dataset, ready to be pasted but for the columns."""
     return f"`bakeoff init {shlex.quote(str(table))} --input COLUMN --output COLUMN`"
 
 

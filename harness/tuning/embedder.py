@@ -173,7 +173,7 @@ def tune_embedder(
     loss = _train(model, plan, notify=notify)
     out.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(str(out), create_model_card=False)
-    return TunedEmbedder(out, weights_digest(out), time.perf_counter() - start, len(given), passes, loss)
+    return TunedEmbedder(out, weights_digest(out, nested=True), time.perf_counter() - start, len(given), passes, loss)
 
 
 def _loaded(base: str | Path | None, *, seed: int) -> Any:

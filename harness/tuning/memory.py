@@ -68,9 +68,8 @@ def full(shape: Shape, *, number: int, tokens: int, recompute: bool) -> Parts:
     return Parts(held, learning=shape.parameters * (FULL + 3 * number), activations=passing)
 
 
-def recompute_needed(shape: Shape, *, number: int, bits: int | None, rank: int, tokens: int, there: float) -> bool:
-    """Whether an adapter can be tuned in so much memory only by computing each layer again on the way back."""
-    plain = lora(shape, number=number, bits=bits, rank=rank, tokens=tokens, recompute=False)
+def recompute_needed(plain: Parts, there: float) -> bool:
+    """Whether a tuning that takes this with its activations kept fits so much memory only by computing them again."""
     return plain.total > USABLE * there
 
 

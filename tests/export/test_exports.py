@@ -13,7 +13,7 @@ from fakes import FakeEngine, FakeModel, fake_run, tiny_scenario, write_scenario
 
 from harness import api
 from harness.errors import MissingModel, UserError
-from harness.export.files import write_csv
+from harness.export.files import write_csv, write_parquet
 from harness.export.tables import FlatTable, flat_tables, run_names
 from harness.scenario_file.read import Overrides
 
@@ -40,6 +40,10 @@ def tracked(run, tmp_path_factory):
     return folder
 
 
+def table(row):
+    return FlatTable("t", {name: str if cell is None else type(cell) for name, cell in row.items()}, (row,))
+
+
 def rows_of(path):
     with path.open(encoding="utf-8-sig", newline="") as stream:
         return list(csv.DictReader(stream))
@@ -58,6 +62,30 @@ def test_every_case_and_arm_is_a_row_with_its_scores(run, tmp_path):
     assert {row["case_id"] for row in errors} == {"e7"}
 
 
+def test_every_column_has_its_type_whatever_is_in_it(run, tmp_path):
+    """No case has a group, no arm failed to be timed, and of what is in no row the type would be unknown."""
+    api.export(run, options=api.ExportOptions("parquet", tmp_path))
+    types = {
+        path.stem: {field.name: str(field.type) for field in pq.read_schema(path)}
+        for path in tmp_path.glob("*.parquet")
+    }
+    assert set(types) == {"predictions", "scores", "comparisons", "costs"}
+    assert {kind for own in types.values() for kind in own.values()} == {"string", "int64", "double", "bool"}
+    rows = pq.read_table(tmp_path / "predictions.parquet").to_pylist()
+    assert {row["group"] for row in rows} == {None}
+    assert types["predictions"]["group"] == "string"
+    assert types["comparisons"]["clusters"] == "int64"
+    assert types["costs"]["first_token_p50"] == "double"
+
+
+def test_a_table_without_rows_has_its_columns_too(tmp_path):
+    empty = FlatTable("t", {"a": str, "b": int, "c": float, "d": bool}, ())
+    write_parquet(empty, tmp_path / "t.parquet")
+    write_csv(empty, tmp_path / "t.csv")
+    assert [str(kind) for kind in pq.read_schema(tmp_path / "t.parquet").types] == ["string", "int64", "double", "bool"]
+    assert (tmp_path / "t.csv").read_text("utf-8-sig") == "a,b,c,d\n"
+
+
 def test_scores_and_pairs_are_those_of_the_verdict(run, tmp_path):
     api.export(run, options=api.ExportOptions("csv", tmp_path))
     verdict = json.loads((run / "verdict.json").read_text())
@@ -68,7 +96,7 @@ def test_scores_and_pairs_are_those_of_the_verdict(run, tmp_path):
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_text_is_a_formula_in_a_spreadsheet(text, tmp_path):
-    write_csv(FlatTable("t", ({"a": text, "b": -1.5, "c": True, "d": None},)), tmp_path / "t.csv")
+    write_csv(table({"a": text, "b": -1.5, "c": True, "d": None}), tmp_path / "t.csv")
     (row,) = rows_of(tmp_path / "t.csv")
     assert row["a"].startswith("'")
     assert row["a"][1:] == text
@@ -76,7 +104,7 @@ def test_no_text_is_a_formula_in_a_spreadsheet(text, tmp_path):
 
 
 def test_half_characters_and_nul_are_written(tmp_path):
-    write_csv(FlatTable("t", ({"a": "x\ud800\0y"},)), tmp_path / "t.csv")
+    write_csv(table({"a": "x\ud800\0y"}), tmp_path / "t.csv")
     assert rows_of(tmp_path / "t.csv") == [{"a": "x?\N{SYMBOL FOR NULL}y"}]
 
 

@@ -1,5 +1,8 @@
 """Which device and precision are taken, on machines other than this one."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -38,3 +41,19 @@ def test_the_best_device_that_is_there_is_taken_with_a_precision_that_it_compute
     assert one.device_name
     assert one.threads >= 1
     assert one.memory_mb > 0
+
+
+def test_where_no_driver_is_torch_is_not_imported_to_know_it():
+    code = """
+import sys
+from harness.models import device
+sys.platform, device.DRIVERS = "linux", ()
+print(device.device_kind(), "torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["cpu", "False"]
+
+
+@pytest.mark.parametrize("here", [{"cuda": True}, {"mps": True}, {}])
+def test_its_kind_is_what_the_machine_says(on, here):
+    assert on(**here).device == device.device_kind()

@@ -38,17 +38,17 @@ def test_many_at_once_build_it_once_and_all_see_it():
     for thread in threads:
         thread.join()
     assert build.count == 1
-    assert [about for _, about in found] == [{"size": 3}] * 6
-    assert (found[0][0] / "data").read_text() == "words"
+    assert [one.about for one in found] == [{"size": 3}] * 6
+    assert (found[0].folder / "data").read_text() == "words"
 
 
 @pytest.mark.parametrize("name", ["data", "about.json"])
 def test_it_is_made_again_where_it_was_damaged(name):
     build = Builds()
-    folder, _ = kept(build)
+    folder = kept(build).folder
     path = folder / name
     path.write_bytes(path.read_bytes()[:-2] + b"??")
-    assert kept(build)[1] == {"size": 3}
+    assert kept(build).about == {"size": 3}
     assert build.count == 2
     assert (folder / "data").read_text() == "words"
 
@@ -58,4 +58,4 @@ def test_a_disk_that_is_full_is_a_sentence_and_leaves_nothing_behind(fault, own_
     with pytest.raises(UserError, match=r"The index of 3 passages cannot be kept in .*\. Make room there"):
         kept(Builds(fault))
     assert [path.name for path in (own_cache / "indexes").iterdir()] in (["one.lock"], [])
-    assert kept(Builds())[1] == {"size": 3}
+    assert kept(Builds()).about == {"size": 3}

@@ -260,6 +260,23 @@ def test_a_large_index_says_what_it_finds_and_finds_that():
     assert np.mean(hits) >= 0.9
 
 
+def test_of_passages_that_are_alike_any_counts_as_found():
+    """Sixty of each: which ten of them a search gives is chance, and no fault of it."""
+    found = build_index(Clustered(), prose(12) * 60)
+    assert found.recall.share == 1
+    assert found.recall.searched < found.recall.lists
+
+
+def test_a_passage_that_is_less_near_does_not_count():
+    held = embedded(Clustered(), prose(300))
+    queries = held.rows([0, 1])
+    best = exact(held, queries, k=4)
+    far = [row[-4:] for row in exact(held, queries, k=300)]
+    assert index._recall(held, queries, given=best, wanted=best) == 1
+    assert index._recall(held, queries, given=far, wanted=best) == 0
+    assert index._recall(held, queries, given=[best[0][:1] + far[0][:3], []], wanted=best) == 1 / 8
+
+
 def test_an_exact_search_over_shards_is_the_flat_index():
     own = prose(300)
     store = FlatStore()

@@ -1,12 +1,16 @@
 """A Qdrant collection finds what FAISS finds (in the client's local mode: no server is there)."""
 
+import json
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 from fakes import fake_run, tiny_scenario, write_scenario_files
 
 from harness.errors import MissingModel, UserError
+from harness.retrieval.stores import qdrant
 from harness.retrieval.stores.flat import FlatStore
 from harness.retrieval.stores.qdrant import QdrantStore
 from harness.scenario_file.read import Overrides
@@ -39,6 +43,70 @@ def test_more_than_there_are_gives_all():
 
 def test_nothing_added_finds_nothing():
     assert QdrantStore().nearest(unit(2, 1), k=3) == [[], []]
+
+
+@pytest.fixture
+def server():
+    """A server that takes everything and finds nothing; it notes the bodies of its requests."""
+    bodies = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self):
+            data = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            bodies.append(data)
+            asked = json.loads(data or b"{}").get("searches", [])
+            whole = {"operation_id": 0, "status": "completed"} if b"batch" in data else True
+            result = [{"points": []} for _ in asked] or whole
+            said = json.dumps({"result": result, "status": "ok", "time": 0.0}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
+
+        def do_PUT(self):
+            self.answer()
+
+        def do_POST(self):
+            self.answer()
+
+        def do_DELETE(self):
+            self.answer()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as home:
+        thread = threading.Thread(target=home.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{home.server_address[1]}", bodies
+        home.shutdown()
+        thread.join()
+
+
+def test_no_request_is_larger_than_a_server_takes(server, monkeypatch):
+    monkeypatch.setattr(qdrant, "MOST_BYTES", 20_000)
+    url, bodies = server
+    store = QdrantStore(url)
+    store.add(unit(300, 1))
+    store.add(unit(50, 2))
+    assert len(store.nearest(unit(200, 3), k=3)) == 200
+    store.close()
+    assert len(bodies) > 10
+    assert max(map(len, bodies)) <= 20_000
+    uploads = [json.loads(body)["batch"] for body in bodies if b"batch" in body]
+    assert [place for one in uploads for place in one["ids"]] == list(range(350))
+    sent = np.array([row for one in uploads for row in one["vectors"]], dtype=np.float32)
+    assert np.array_equal(sent, np.concatenate([unit(300, 1), unit(50, 2)]))
+
+
+def test_of_wide_vectors_fewer_are_sent_at_once():
+    longest = np.full((1_000, 8_192), -1.2345678e-30, dtype=np.float32)
+    parts = list(qdrant._requests(longest))
+    assert sum(map(len, parts)) == 1_000
+    row = len(json.dumps(longest[0].tolist()))
+    assert len(parts[0]) * row < 32 * 2**20
+    assert len(list(qdrant._requests(longest[:, :384]))) == 1
 
 
 def test_a_server_that_does_not_answer_is_named():

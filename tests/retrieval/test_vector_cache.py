@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from fakes import FakeEmbedder
 
-from harness.retrieval.embed import cached_encode
+from harness.retrieval import embed
+from harness.retrieval.embed import SentenceEmbedder, cached_encode
 from harness.retrieval.index import build_index
+from harness.retrieval.shards import embedded
 
 TEXTS = ["one two", "three", "one two", "Äpfel"]
 
@@ -54,6 +56,53 @@ def test_another_list_is_encoded_anew(encoder, tmp_path, other):
     cached_encode(encoder, TEXTS, folder=tmp_path)
     assert np.array_equal(cached_encode(encoder, other, folder=tmp_path), FakeEmbedder().encode(other))
     assert len(encoder.asked) == 2
+
+
+def test_a_list_whose_texts_hold_what_could_join_them_is_another(encoder, tmp_path):
+    for texts in (["a\0b", "c"], ["a", "b\0c"]):
+        found = cached_encode(encoder, texts, folder=tmp_path)
+        assert np.array_equal(found, FakeEmbedder().encode(texts))
+    assert encoder.asked == [["a\0b", "c"], ["a", "b\0c"]]
+
+
+@pytest.mark.parametrize(
+    "other", [("cuda", True), ("mps", True), ("cpu", False)], ids=["a GPU", "Apple's", "without bf16 units"]
+)
+def test_vectors_of_another_device_or_precision_lie_elsewhere(monkeypatch, own_cache, other):
+    folders = []
+    for kind, bf16 in (("cpu", True), other):
+        monkeypatch.setattr(embed, "device_kind", lambda kind=kind: kind)
+        monkeypatch.setattr(embed, "has_bf16_units", lambda bf16=bf16: bf16)
+        folders.append({embed.vectors_folder("0" * 64), embedded(FakeEmbedder(), TEXTS).paths[0].parent})
+    assert len(folders[0] | folders[1]) == 4
+
+
+@pytest.fixture
+def modules(tmp_path):
+    """An embedder as sentence-transformers saves it, with a dense layer behind the pooling."""
+    files = ("model.safetensors", "modules.json", "1_Pooling/config.json", "2_Dense/config.json")
+    for name in (*files, "2_Dense/model.safetensors", "3_Router/query_0_Dense/pytorch_model.bin"):
+        (tmp_path / "e" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "e" / name).write_bytes(name.encode())
+    return tmp_path / "e"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model.safetensors",
+        "2_Dense/model.safetensors",
+        "2_Dense/config.json",
+        "3_Router/query_0_Dense/pytorch_model.bin",
+    ],
+)
+def test_an_embedder_with_any_other_weights_is_another(modules, name):
+    before = SentenceEmbedder(str(modules)).digest
+    (modules / ".cache").mkdir()
+    (modules / ".cache" / "left.bin").write_bytes(b"of a download")
+    assert SentenceEmbedder(str(modules)).digest == before
+    (modules / name).write_bytes(b"others")
+    assert SentenceEmbedder(str(modules)).digest != before
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"\x93NUMPY\x01\x00torn"])

@@ -1,7 +1,10 @@
 """Datasets as Hugging Face's library saves them."""
 
 import json
+import shlex
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -10,6 +13,7 @@ from harness.errors import InputProblems, MissingModel, UserError
 from harness.scenario_file.columns import ColumnMap
 from harness.scenario_file.hugging_face import read_saved_dataset
 
+MAIN = "from harness.cli.main import main; main()"
 COLUMNS = ColumnMap(input="text", output="label")
 
 
@@ -57,6 +61,39 @@ def test_a_dataset_without_splits_is_split_like_a_table(saved, tmp_path):
     made = api.init_source(saved / "one", into=tmp_path / "s", columns=COLUMNS, eval_size=20)
     assert (made.n_train, made.n_eval) == (40, 20)
     assert {case.output for case in made.scenario.cases} == {"card", "loan"}
+
+
+@pytest.mark.parametrize("name", ["both", "one"])
+def test_what_a_check_of_a_dataset_says_to_do_is_what_works(saved, tmp_path, name):
+    folder = tmp_path / f"my {name}"
+    shutil.copytree(saved / name, folder)
+    with pytest.raises(InputProblems) as told:
+        api.check(folder)
+    said = str(told.value)
+    assert "(its columns: text, label)" in said
+    command = shlex.split(said.split("`")[1].replace("COLUMN", "text", 1).replace("COLUMN", "label"))
+    done = subprocess.run(
+        [sys.executable, "-c", MAIN, *command[1:]],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert api.check(tmp_path / f"my {name}-bakeoff").scenario.labels == ("card", "loan")
+
+
+def test_a_dataset_that_is_damaged_is_still_one(saved, tmp_path):
+    shutil.copytree(saved / "one", tmp_path / "d")
+    damaged(tmp_path / "d", "dataset_info.json", lambda data: b"[")
+    with pytest.raises(InputProblems, match=r"d --input COLUMN --output COLUMN` makes a scenario of it$"):
+        api.check(tmp_path / "d")
+
+
+def test_an_arrow_file_is_a_table_that_can_be_made_a_scenario(saved):
+    (file,) = (saved / "one").glob("*.arrow")
+    with pytest.raises(InputProblems, match=r"a table is not a scenario yet; `bakeoff init .*\.arrow --input"):
+        api.check(file)
 
 
 def test_a_test_split_whose_labels_are_not_told_is_passed_over(tmp_path):

@@ -38,9 +38,8 @@ def test_computing_layers_again_saves_most_of_the_activations():
     assert again.activations < 0.15 * kept.activations
     assert again.learning == kept.learning
     there = (kept.total + again.total) / 2
-    needed = {"number": 2, "bits": None, "rank": 16, "tokens": 2048}
-    assert recompute_needed(LLAMA_7B, there=there, **needed)
-    assert not recompute_needed(LLAMA_7B, there=2 * kept.total, **needed)
+    assert recompute_needed(kept, there)
+    assert not recompute_needed(kept, 2 * kept.total)
 
 
 def test_the_bundled_model_takes_what_was_measured_within_30_percent():

@@ -8,6 +8,8 @@ from tiny_llama import load_tiny_llama, save_tiny_llama
 from harness.engines import local
 from harness.engines.local import LocalTuner
 from harness.generation import attention
+from harness.models.shape import shape_from
+from harness.tuning import memory
 from harness.tuning.examples import TrainingText
 from harness.tuning.full import tune_all_weights
 from harness.tuning.lora import TuningSettings, recomputing, tune
@@ -66,3 +68,17 @@ def test_the_tuner_turns_it_on_where_the_device_is_too_small(tiny, tmp_path, mon
     assert tuner._recompute(SETTINGS) is False
     monkeypatch.setattr(local, "device_memory", lambda device: 3 * 2**20)
     assert tuner._recompute(SETTINGS) is True
+
+
+def test_all_weights_are_reckoned_as_all_weights_and_not_as_an_adapter(tiny, tmp_path, monkeypatch):
+    """Their gradients and moments take what an adapter's do not: there is a device that one fits and the other not."""
+    shape = shape_from(tiny.network.config.to_dict(), parameters=tiny.network.num_parameters())
+    number = 4 if tiny.machine.dtype == "float32" else 2
+    known = {"number": number, "tokens": local.MICRO_TOKENS, "recompute": False}
+    adapter = memory.lora(shape, bits=None, rank=SETTINGS.rank, **known).total
+    whole = memory.full(shape, **known).total
+    assert adapter < whole
+    monkeypatch.setattr(local, "device_memory", lambda device: (adapter + whole) / 2 / memory.USABLE)
+    tuner = LocalTuner(tiny, tmp_path, False, 0)
+    assert tuner._recompute(SETTINGS) is False
+    assert tuner._recompute(replace(SETTINGS, full=True)) is True

@@ -10,6 +10,7 @@ import os
 import uuid
 import warnings
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,11 @@ from harness.retrieval.stores.base import Vectors
 
 MEMORY = ":memory:"
 AT_ONCE = 1_000
-"""Vectors in one request."""
+"""Most vectors in one request."""
+MOST_BYTES = 16 * 2**20
+"""Most bytes of one request: half of what a server takes (`max_request_size_mb`, 32 where nobody changed it)."""
+NUMBER_BYTES, POINT_BYTES = 26, 100
+"""Most bytes that a number takes as text (sign, 17 digits, exponent, comma), and what stands around a vector."""
 
 
 class QdrantStore:
@@ -47,8 +52,7 @@ class QdrantStore:
         if not self._size:
             size = models.VectorParams(size=vectors.shape[1], distance=models.Distance.DOT)
             self._asked(lambda: self._client.create_collection(self._name, vectors_config=size))
-        for start in range(0, len(vectors), AT_ONCE):
-            rows = vectors[start : start + AT_ONCE]
+        for rows in _requests(vectors):
             places = list(range(self._size, self._size + len(rows)))
             batch = models.Batch(ids=places, vectors=rows.astype(np.float32).tolist())
             self._asked(lambda batch=batch: self._client.upsert(self._name, points=batch, wait=True))
@@ -61,10 +65,9 @@ class QdrantStore:
         if not self._size:
             return [[] for _ in vectors]
         exact = None if self._url == MEMORY else models.SearchParams(exact=True)  # in memory it always is
-        asked = [models.QueryRequest(query=row.tolist(), limit=min(k, self._size), params=exact) for row in vectors]
         found = []
-        for start in range(0, len(asked), AT_ONCE):
-            part = asked[start : start + AT_ONCE]
+        for rows in _requests(vectors):
+            part = [models.QueryRequest(query=row.tolist(), limit=min(k, self._size), params=exact) for row in rows]
             found += self._asked(lambda part=part: self._client.query_batch_points(self._name, requests=part))
         return [[int(one.id) for one in sorted(row.points, key=lambda p: (-p.score, p.id))] for row in found]
 
@@ -79,6 +82,13 @@ class QdrantStore:
             return call()
         except (ApiException, OSError, RuntimeError) as error:
             raise UserError(f"The vector store at {self._url} failed: {_first_line(error)}") from error
+
+
+def _requests(vectors: Vectors) -> Iterator[Vectors]:
+    """The vectors in order, as many at a time as one request may hold."""
+    size = max(1, min(AT_ONCE, MOST_BYTES // (vectors.shape[1] * NUMBER_BYTES + POINT_BYTES)))
+    for start in range(0, len(vectors), size):
+        yield vectors[start : start + size]
 
 
 def _connected(url: str, key: str | None) -> Any:
