@@ -68,8 +68,13 @@ FOLDER = Folders()
 
 
 @contextlib.contextmanager
-def at_hand(places: Sequence[Path | RemoteUrl], *, writing: bool, out: Console | None = None) -> Iterator[list[Path]]:
-    """Folders on this machine for all of them: those of other storage are brought here, and sent back if written."""
+def at_hand(
+    places: Sequence[Path | RemoteUrl], *, writing: bool, new: bool = False, out: Console | None = None
+) -> Iterator[list[Path]]:
+    """Folders on this machine for all of them: those of other storage are brought here, and sent back if written.
+
+    `new`: there may be nothing yet.
+    """
     from harness import api
 
     shown = out or console(stderr=True)
@@ -78,10 +83,12 @@ def at_hand(places: Sequence[Path | RemoteUrl], *, writing: bool, out: Console |
         shown.print(Text(one_line(text)), soft_wrap=True)
 
     with contextlib.ExitStack() as held:
-        yield [
-            held.enter_context(api.working_copy(one, say=say, writing=writing)) if isinstance(one, RemoteUrl) else one
-            for one in places
-        ]
+        copies = {
+            one: held.enter_context(api.working_copy(one, say=say, writing=writing, new=new))
+            for one in dict.fromkeys(places)
+            if isinstance(one, RemoteUrl)
+        }
+        yield [copies[one] if isinstance(one, RemoteUrl) else one for one in places]
 
 
 def scenario_options(command: F) -> F:

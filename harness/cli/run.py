@@ -101,7 +101,7 @@ def run(
         command=command_line(),
     )
     screen = console(stderr=as_json)
-    with at_hand(_places_there(out, folders), writing=True, out=screen):
+    with at_hand(_places_there(out, folders), writing=True, new=True, out=screen):
         code = _made(folders, options, screen, how=How(engine, address, as_json=as_json, strict=strict))
     if isinstance(out, RemoteUrl):
         screen.print(Text(f"Uploaded to {out}"), soft_wrap=True)

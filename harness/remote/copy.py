@@ -81,6 +81,15 @@ class WorkingCopy:
             )
         self._fetch(there)
 
+    def require_something(self) -> None:
+        """Refuse an address where nothing is.
+
+        Raises:
+            RemoteError: there is no file here or there.
+        """
+        if not look(self.folder):
+            raise RemoteError(f"There is nothing at {self.storage.url}. Check the address.")
+
     def _changed_there(self, there: Mapping[str, Entry]) -> set[str]:
         known = self._known.files
         new = {name for name, entry in there.items() if name not in known or known[name].mark != entry.mark}

@@ -105,7 +105,7 @@ def moment(folder: Path, known: Record, *, largest: int) -> Moment | None:
             held = {
                 name: (folder / name).read_bytes()
                 for name, stamp in stamps.items()
-                if stamp.size <= largest and not appended(name) and is_changed(known, name, stamp)
+                if name == WHOLE or (stamp.size <= largest and not appended(name) and is_changed(known, name, stamp))
             }
         except FileNotFoundError:
             continue

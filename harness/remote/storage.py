@@ -66,7 +66,11 @@ class Storage:
         for path, info in self._asked("listed", self._found).items():
             name = str(path)[len(self._root) :].lstrip("/")
             parts = name.split("/")
-            if info.get("type") == "directory" or any(part.startswith(".") and part != ".." for part in parts):
+            if (
+                not name
+                or info.get("type") == "directory"
+                or any(part.startswith(".") and part != ".." for part in parts)
+            ):
                 continue
             if not all(parts) or ".." in parts or re.search(r"[\\\x00-\x1f]", name):
                 raise RemoteError(f"{self.url} holds a file that no run folder has ({name!r}). Name another folder.")

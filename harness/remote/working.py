@@ -108,32 +108,36 @@ class Uploads:
 
 
 @contextlib.contextmanager
-def working_copy(url: RemoteUrl, *, say: Say, writing: bool = True) -> Iterator[Path]:
+def working_copy(url: RemoteUrl, *, say: Say, writing: bool = True, new: bool = False) -> Iterator[Path]:
     """A folder here with what lies there; what is changed in it is sent there, unless it is only read.
+
+    `new`: there may be nothing yet.
 
     Raises:
         RemoteError: the storage cannot be reached, another holds the folder, or the rest could not be sent.
     """
     every, storage = upload_seconds(), open_storage(url)
-    with _held_here(url):
-        writer = Writer(storage) if writing else None
+    with contextlib.ExitStack() as held:
+        held.enter_context(_held_here(url))
+        writer = held.enter_context(_written_by(storage)) if writing else None
         copy = WorkingCopy(storage, writer, say)
-        if writer is None:
-            copy.bring_up_to_date()
-            yield copy.folder
-            return
-        writer.take()
-        with _given_back(writer):
-            copy.bring_up_to_date()
-            copy.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with _terminable(), _sending(copy, every=every, say=say):
-                yield copy.folder
+        copy.bring_up_to_date()
+        if not new:
+            copy.require_something()
+        copy.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if writing:
+            held.enter_context(_terminable())
+            held.enter_context(_sending(copy, every=every, say=say))
+        yield copy.folder
 
 
 @contextlib.contextmanager
-def _given_back(writer: Writer) -> Iterator[None]:
+def _written_by(storage: Storage) -> Iterator[Writer]:
+    """Hold the lease."""
+    writer = Writer(storage)
+    writer.take()
     try:
-        yield
+        yield writer
     finally:
         attempt(writer.give_back)  # where that fails it is free after a while
 
