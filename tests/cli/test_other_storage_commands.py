@@ -3,8 +3,10 @@
 import json
 import sys
 import uuid
+from dataclasses import replace
 
 import pytest
+from fakes import tiny_scenario, write_scenario_files
 
 from harness.remote.storage import open_storage
 from harness.remote.url import remote_url
@@ -73,12 +75,15 @@ def test_score_compare_export_and_report_read_it(made, bakeoff, tmp_path):
     assert set(there("memory://reports/one")) == {"report.md"}
 
 
-def test_several_runs_have_a_folder_each(bakeoff, scenario, small, url):
-    code, _, err = bakeoff("run", scenario, small, *FEW, "--out", url)
+def test_several_runs_have_a_folder_each(bakeoff, scenario, tmp_path, url):
+    made = tiny_scenario(cases=14)
+    others = tuple(replace(case, input=case.input.replace("Landia", "Utopia")) for case in made.cases)
+    second = write_scenario_files(tmp_path / "others", replace(made, cases=others))
+    code, _, err = bakeoff("run", scenario, second, *FEW, "--out", url)
     assert code == 0, err
-    assert {name.partition("/")[0] for name in there(url)} == {scenario.name, small.name}
-    assert "verdict.json" in there(f"{url}/{small.name}")
-    code, out, _ = bakeoff("run", small, *FEW, "--out", f"{url}/{small.name}")
+    assert {name.partition("/")[0] for name in there(url)} == {scenario.name, second.name}
+    assert "verdict.json" in there(f"{url}/{second.name}")
+    code, out, _ = bakeoff("run", second, *FEW, "--out", f"{url}/{second.name}")
     assert code == 0
     assert "Everything is answered already" in out
 
@@ -93,7 +98,7 @@ def test_another_run_in_the_same_place_is_refused_and_changes_nothing(made, bake
     before = there(made)
     code, _, err = bakeoff("run", scenario, *FEW, "--seed", "7", "--out", made)
     assert code == 2
-    assert "holds another run: seed changed" in err
+    assert "holds another run: decision rule, seed changed since it began" in err
     assert there(made) == before
 
 
