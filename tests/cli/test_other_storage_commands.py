@@ -130,7 +130,9 @@ def test_what_cannot_be_an_address_is_refused(bakeoff, scenario, url, tmp_path):
 
 
 def test_without_the_package_the_run_is_refused_before_anything_else(bakeoff, scenario, monkeypatch):
+    registry = pytest.importorskip("fsspec.registry")
     monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.delitem(registry._registry, "s3", raising=False)
     code, _, err = bakeoff("run", scenario, "--out", "s3://bucket/run")
     assert code == 2
     assert "pip install 'bakeoff-advisor[object-storage]'" in err
