@@ -1,5 +1,7 @@
 """Addresses: which are taken for one, which are refused, and where their working copies lie."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,3 +69,9 @@ def test_a_folder_for_several_runs_names_each(own_cache):
     base = remote_url("memory://base")
     assert base.child("one").folder() == base.child("two").folder().parent / "one"
     assert Path(base.child("one").folder().name) == Path("one")
+
+
+def test_fsspec_is_imported_when_an_address_is_opened_and_not_before():
+    code = "import sys, harness.api, harness.cli.run; print('fsspec' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

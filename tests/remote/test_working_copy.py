@@ -6,7 +6,7 @@ import sys
 import time
 
 import pytest
-from fsspec import registry
+from fsspec.registry import _registry
 from machines import here, there
 
 from harness.errors import RemoteError
@@ -472,7 +472,7 @@ def test_a_file_that_arrived_cut_is_noticed_and_sent_again(url, one, monkeypatch
 )
 def test_a_missing_package_is_named_with_what_installs_it(monkeypatch, address, module, install):
     monkeypatch.setitem(sys.modules, module, None)
-    monkeypatch.delitem(registry._registry, address.partition(":")[0], raising=False)
+    monkeypatch.delitem(_registry, address.partition(":")[0], raising=False)
     with pytest.raises(RemoteError, match="needs a package that is not installed") as refused:
         open_storage(remote_url(address))
     assert str(refused.value).endswith(install)
