@@ -34,6 +34,8 @@ from harness.metrics.registry import deciding_metrics, metric_named
 from harness.publish.client_file import ClientFile, read_client
 from harness.publish.write import templates_in
 from harness.records import ArmScore, Comparison, Verdict
+from harness.remote.url import RemoteUrl, remote_url
+from harness.remote.working import sent_to, working_copy
 from harness.report.advice_file import AdviceFile, read_advice_file
 from harness.report.content import ReportData
 from harness.report.redact import redacted
@@ -57,6 +59,7 @@ __all__ = [
     "Overrides",
     "Plan",
     "Prepared",
+    "RemoteUrl",
     "ReportOptions",
     "RunOptions",
     "RunSummary",
@@ -66,16 +69,20 @@ __all__ = [
     "history",
     "init_folder",
     "init_source",
+    "name_among_several",
     "plan",
     "prepare",
     "prepare_many",
     "read_scenario",
+    "remote_url",
     "report",
     "report_data",
     "run",
     "run_many",
     "run_prepared",
     "score",
+    "sent_to",
+    "working_copy",
 ]
 
 
@@ -200,8 +207,13 @@ def _asked(path: Path, options: RunOptions, watcher: Watcher | None) -> Asked:
 def _own_out(path: Path, options: RunOptions, *, alone: bool) -> Path | None:
     if options.out is None or alone:
         return options.out
+    return options.out / name_among_several(path)
+
+
+def name_among_several(path: Path) -> str:
+    """The name of a scenario's run folder in the one for all of them."""
     place = path.resolve()
-    return options.out / (place.parent if place.suffix == ".toml" else place).name
+    return (place.parent if place.suffix == ".toml" else place).name
 
 
 def run_many(

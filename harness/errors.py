@@ -6,6 +6,7 @@ BakeoffError                  anything this product raises on purpose
     MissingModel              a model, embedder or package that is not on this machine
     RunStopped                a run that cannot go on until the user decides; what is answered is kept
     RunFolderError            a run folder that is missing, damaged, busy or belongs to another rule
+    RemoteError               a folder on other storage that cannot be reached or is busy
   ArmFailed                   an arm that cannot answer at all; recorded in the run, never the end of it
 """
 
@@ -42,6 +43,10 @@ class MissingModel(UserError):
 
 class RunFolderError(UserError):
     """The run folder is missing, damaged, busy or was made under another rule."""
+
+
+class RemoteError(UserError):
+    """A folder on other storage cannot be reached, is busy, or is behind what lies here."""
 
 
 class RunStopped(UserError):

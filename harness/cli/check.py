@@ -7,15 +7,25 @@ from typing import Unpack
 
 import click
 
-from harness.cli.common import INPUT, ScenarioOptions, console, overrides_from, refuse, scenario_options, show_problems
+from harness.cli.common import (
+    PLACE,
+    ScenarioOptions,
+    at_hand,
+    console,
+    overrides_from,
+    refuse,
+    scenario_options,
+    show_problems,
+)
 from harness.errors import InputProblems
+from harness.remote.url import RemoteUrl
 from harness.scenario import Kind
 
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=INPUT)
+@click.argument("folder", metavar="DIR", type=PLACE)
 @scenario_options
-def check(folder: Path, **scenario: Unpack[ScenarioOptions]) -> None:
+def check(folder: Path | RemoteUrl, **scenario: Unpack[ScenarioOptions]) -> None:
     """Read everything in DIR and list every problem at once, with file and line.
 
     Exits with 2 where there are errors; warnings alone exit with 0.
@@ -25,11 +35,12 @@ def check(folder: Path, **scenario: Unpack[ScenarioOptions]) -> None:
 
     out = console()
     try:
-        found = api.check(
-            folder,
-            overrides=overrides_from(scenario),
-            watcher=PlainWatcher(console(stderr=True)),
-        )
+        with at_hand([folder], writing=False) as (here,):
+            found = api.check(
+                here,
+                overrides=overrides_from(scenario),
+                watcher=PlainWatcher(console(stderr=True)),
+            )
     except InputProblems as problems:
         refuse(problems)
         return

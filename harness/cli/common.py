@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
@@ -15,6 +16,8 @@ from rich.text import Text
 
 from harness.errors import InputProblems
 from harness.publish.console import SafeConsole
+from harness.publish.text import one_line
+from harness.remote.url import RemoteUrl, remote_url
 from harness.scenario import EXPERIMENTS, Problem
 from harness.scenario_file.endpoint import EndpointSettings
 from harness.scenario_file.read import Overrides
@@ -36,6 +39,56 @@ class Inputs(click.ParamType[Path]):
 
 
 INPUT = Inputs()
+
+
+class Places(click.ParamType["Path | RemoteUrl"]):
+    """A folder on this machine, or the address of one on other storage."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | RemoteUrl:
+        """Text to either."""
+        return (remote_url(value) if isinstance(value, str) else None) or Path(value)
+
+
+PLACE = Places()
+
+
+class Folders(Inputs):
+    """A path on this machine; an address would be taken for one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Text to path."""
+        if isinstance(value, str) and remote_url(value):
+            raise click.BadParameter(f"expected a folder on this machine; got {value!r}", ctx=ctx, param=param)
+        return Path(value)
+
+
+FOLDER = Folders()
+
+
+@contextlib.contextmanager
+def at_hand(
+    places: Sequence[Path | RemoteUrl], *, writing: bool, new: bool = False, out: Console | None = None
+) -> Iterator[list[Path]]:
+    """Folders on this machine for all of them: those of other storage are brought here, and sent back if written.
+
+    `new`: there may be nothing yet.
+    """
+    from harness import api
+
+    shown = out or console(stderr=True)
+
+    def say(text: str) -> None:
+        shown.print(Text(one_line(text)), soft_wrap=True)
+
+    with contextlib.ExitStack() as held:
+        copies = {
+            one: held.enter_context(api.working_copy(one, say=say, writing=writing, new=new))
+            for one in dict.fromkeys(places)
+            if isinstance(one, RemoteUrl)
+        }
+        yield [copies[one] if isinstance(one, RemoteUrl) else one for one in places]
 
 
 def scenario_options(command: F) -> F:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.common import INPUT, console
+from harness.cli.common import PLACE, at_hand, console
 from harness.errors import UserError
 from harness.publish import numbers
 from harness.publish.text import one_line
@@ -21,26 +21,28 @@ from harness.report.names import arm_name, metric_title
 from harness.report.terminal import show_table
 
 if TYPE_CHECKING:
+    from harness.remote.url import RemoteUrl
     from harness.report.data import ReportData
 
 
 @click.command()
-@click.argument("run_folders", metavar="RUN...", type=INPUT, nargs=-1, required=True)
+@click.argument("run_folders", metavar="RUN...", type=PLACE, nargs=-1, required=True)
 @click.option("--metric", help="Another metric than the decision rule's (a look, not the verdict). For one RUN.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparisons as JSON.")
-def compare(run_folders: tuple[Path, ...], metric: str | None, as_json: bool) -> None:
+def compare(run_folders: tuple[Path | RemoteUrl, ...], metric: str | None, as_json: bool) -> None:
     """Compare all pairs of arms of a finished run, or several runs with each other. Loads no model.
 
     With several RUNs: what differs between them and the first, and every arm's score in each.
     """
     from harness import api
 
-    if len(run_folders) > 1:
-        if metric is not None:
-            raise UserError("--metric is for one run; several runs are each shown by their own metric")
-        _several(tuple(api.report_data(folder) for folder in run_folders), as_json=as_json)
-        return
-    found = api.compare(run_folders[0], metric=metric)
+    if len(run_folders) > 1 and metric is not None:
+        raise UserError("--metric is for one run; several runs are each shown by their own metric")
+    with at_hand(run_folders, writing=False) as folders:
+        if len(folders) > 1:
+            _several(tuple(api.report_data(folder) for folder in folders), as_json=as_json)
+            return
+        found = api.compare(folders[0], metric=metric)
     if as_json:
         _echo_json(found)
         return

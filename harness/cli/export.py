@@ -6,18 +6,19 @@ from pathlib import Path
 
 import click
 
-from harness.cli.common import INPUT
+from harness.cli.common import FOLDER, PLACE, at_hand
+from harness.remote.url import RemoteUrl
 
 
 @click.command()
-@click.argument("run_folders", metavar="RUN...", type=INPUT, nargs=-1, required=True)
+@click.argument("run_folders", metavar="RUN...", type=PLACE, nargs=-1, required=True)
 @click.option(
     "--to", type=click.Choice(["parquet", "csv", "mlflow"]), required=True, help="Tables as files, or an MLflow store."
 )
-@click.option("--out", type=INPUT, help="Folder to write into (default: exports, or the current folder for mlflow).")
+@click.option("--out", type=FOLDER, help="Folder to write into (default: exports, or the current folder for mlflow).")
 @click.option("--uri", help="The MLflow store: a server or a database (default: a file mlflow.db under --out).")
 @click.option("--redact", is_flag=True, help="Mask e-mail addresses, phone, card and id numbers, IBANs and secrets.")
-def export(run_folders: tuple[Path, ...], to: str, out: Path | None, uri: str | None, redact: bool) -> None:
+def export(run_folders: tuple[Path | RemoteUrl, ...], to: str, out: Path | None, uri: str | None, redact: bool) -> None:
     """Give finished runs to other programs: rows for notebooks and spreadsheets, or runs for a tracker.
 
     Loads no model. Without --uri nothing leaves this machine. A run that is in the MLflow store already is not written
@@ -26,5 +27,7 @@ def export(run_folders: tuple[Path, ...], to: str, out: Path | None, uri: str | 
     from harness import api
     from harness.publish.text import visible
 
-    for line in api.export(*run_folders, options=api.ExportOptions(to=to, out=out, uri=uri, redact=redact)):
-        click.echo(visible(line))
+    options = api.ExportOptions(to=to, out=out, uri=uri, redact=redact)
+    with at_hand(run_folders, writing=False) as folders:
+        for line in api.export(*folders, options=options):
+            click.echo(visible(line))

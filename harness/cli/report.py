@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import click
 
-from harness.cli.common import INPUT
+from harness.cli.common import INPUT, PLACE, at_hand
+from harness.remote.url import RemoteUrl
 
 
 @click.command()
-@click.argument("run_folders", metavar="RUN...", type=INPUT, nargs=-1, required=True)
+@click.argument("run_folders", metavar="RUN...", type=PLACE, nargs=-1, required=True)
 @click.option(
     "--format",
     "formats",
@@ -24,16 +26,16 @@ from harness.cli.common import INPUT
     "--template", "templates", type=INPUT, multiple=True, help="Your house's .docx or .pptx; may be given for each."
 )
 @click.option("--redact", is_flag=True, help="Mask e-mail addresses, phone, card and id numbers, IBANs and secrets.")
-@click.option("--out", type=INPUT, help="Folder to write into (default: the first RUN's).")
+@click.option("--out", type=PLACE, help="Folder or URL to write into (default: the first RUN's).")
 def report(  # one parameter an option
-    run_folders: tuple[Path, ...],
+    run_folders: tuple[Path | RemoteUrl, ...],
     *,
     formats: str,
     advice: Path | None,
     client: Path | None,
     templates: tuple[Path, ...],
     redact: bool,
-    out: Path | None,
+    out: Path | RemoteUrl | None,
 ) -> None:
     """Write the report of a finished run. Loads no model.
 
@@ -43,6 +45,13 @@ def report(  # one parameter an option
     from harness.publish.text import visible
     from harness.publish.write import formats_in
 
-    options = api.ReportOptions(formats_in(formats), advice, client, templates, out, redact=redact)
-    for path in api.report(*run_folders, options=options):
-        click.echo(f"Wrote {visible(str(path))}")
+    first, *others = run_folders
+    with contextlib.ExitStack() as held:
+        folders = held.enter_context(at_hand([first], writing=out is None))
+        folders += held.enter_context(at_hand(others, writing=False))
+        where = held.enter_context(api.sent_to(out)) if isinstance(out, RemoteUrl) else out
+        options = api.ReportOptions(formats_in(formats), advice, client, templates, where, redact=redact)
+        made = api.report(*folders, options=options)
+    there = out or first
+    for path in made:
+        click.echo(f"Wrote {visible(f'{there}/{path.name}' if isinstance(there, RemoteUrl) else str(path))}")

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 import click
 from rich.console import Console
+from rich.text import Text
 
 from harness.cli.common import (
     INPUT,
+    PLACE,
     RunningOptions,
+    at_hand,
     console,
     endpoint_options,
     experiment_options,
@@ -23,10 +27,11 @@ from harness.cli.common import (
 )
 from harness.errors import InputProblems, UserError
 from harness.publish.text import visible
+from harness.remote.url import RemoteUrl
 from harness.scenario import ErrorBudget
 
 if TYPE_CHECKING:
-    from harness.api import Finished
+    from harness.api import Finished, RunOptions
 
 UNDECIDED = ("not_enough_cases", "could_not_compare")
 
@@ -35,8 +40,9 @@ UNDECIDED = ("not_enough_cases", "could_not_compare")
 @click.argument("folders", metavar="DIR [DIR ...]", type=INPUT, nargs=-1, required=True)
 @click.option(
     "--out",
-    type=INPUT,
-    help="The run's folder, or the one for all of them (default: new ones under runs/). The same command goes on.",
+    type=PLACE,
+    help="The run's folder or URL (s3://bucket/run), or the one for all of them (default: new ones under runs/). The "
+    "same command goes on.",
 )
 @click.option("--quick", is_flag=True, help="Fewer settings tried and less tuning: a first, rough answer.")
 @scenario_options
@@ -60,7 +66,7 @@ UNDECIDED = ("not_enough_cases", "could_not_compare")
 @click.option("--strict", is_flag=True, help="Exit with 3 where the verdict is undecided.")
 def run(
     folders: tuple[Path, ...],
-    out: Path | None,
+    out: Path | RemoteUrl | None,
     quick: bool,
     explore: bool,
     retry_errors: bool,
@@ -79,12 +85,12 @@ def run(
     stop the others. Stopped half way? The same command goes on where it was.
     """
     from harness import api
-    from harness.cli.progress import watcher_for
-    from harness.cli.show import show_inferred, show_plan
     from harness.provenance import command_line
 
+    if address and engine != "ray":
+        raise click.BadParameter("it names a Ray cluster, so it needs --engine ray", param_hint="--address")
     options = api.RunOptions(
-        out=out,
+        out=_folder_here(out, alone=len(folders) == 1),
         quick=quick,
         overrides=running_overrides(scenario),
         use_cache=not no_cache,
@@ -94,9 +100,32 @@ def run(
         max_errors=_budget(max_errors),
         command=command_line(),
     )
-    if address and engine != "ray":
-        raise click.BadParameter("it names a Ray cluster, so it needs --engine ray", param_hint="--address")
-    screen, alone = console(stderr=as_json), len(folders) == 1
+    screen = console(stderr=as_json)
+    with at_hand(_places_there(out, folders), writing=True, new=True, out=screen):
+        code = _made(folders, options, screen, how=How(engine, address, as_json=as_json, strict=strict))
+    if isinstance(out, RemoteUrl):
+        screen.print(Text(f"Uploaded to {out}"), soft_wrap=True)
+    if code:
+        raise click.exceptions.Exit(code)
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """Where arms are answered, and how the end is told."""
+
+    engine: str
+    address: str | None
+    as_json: bool
+    strict: bool
+
+
+def _made(folders: Sequence[Path], options: RunOptions, screen: Console, *, how: How) -> int:
+    """Make all runs and show them; the exit code."""
+    from harness import api
+    from harness.cli.progress import watcher_for
+    from harness.cli.show import show_inferred, show_plan
+
+    alone = len(folders) == 1
     with watcher_for(screen) as watcher:
         made = api.prepare_many(folders, options=options, watcher=watcher)
     pairs = list(zip(folders, made, strict=True))
@@ -106,15 +135,37 @@ def run(
         show_inferred(screen, asked.ready.plan)
         show_plan(screen, asked.ready.plan)
     with watcher_for(screen) as watcher:
-        ended = api.run_many([asked for _, asked in ready], engine=engine, address=address, watcher=watcher)
+        ended = api.run_many([asked for _, asked in ready], engine=how.engine, address=how.address, watcher=watcher)
     for (folder, _), finished in zip(ready, ended, strict=True):
         if isinstance(finished, Exception):
             codes.append(_told(folder, finished, alone=alone))
         else:
-            codes.append(_shown(finished, screen, as_json=as_json, strict=strict))
-    code = _worst(codes)
-    if code:
-        raise click.exceptions.Exit(code)
+            codes.append(_shown(finished, screen, as_json=how.as_json, strict=how.strict))
+    return _worst(codes)
+
+
+def _folder_here(out: Path | RemoteUrl | None, *, alone: bool) -> Path | None:
+    """The run's folder on this machine, or the one for all of them."""
+    if not isinstance(out, RemoteUrl):
+        return out
+    return out.folder() if alone else out.child("run").home()
+
+
+def _places_there(out: Path | RemoteUrl | None, folders: Sequence[Path]) -> list[Path | RemoteUrl]:
+    """Each run's own place on other storage.
+
+    Raises:
+        UserError: two would be the same.
+    """
+    from harness import api
+
+    if not isinstance(out, RemoteUrl) or len(folders) == 1:
+        return [out] if isinstance(out, RemoteUrl) else []
+    each = [out.child(api.name_among_several(folder)) for folder in folders]
+    twice = [one for one in each if each.count(one) > 1]
+    if twice:
+        raise UserError(f"Two runs would go into {twice[0]}. Leave --out out, or give the folders different names.")
+    return [*each]
 
 
 def _told(folder: Path, error: Exception, *, alone: bool) -> int:

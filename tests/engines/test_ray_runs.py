@@ -12,6 +12,8 @@ from harness.errors import RunFolderError
 from harness.experiment.cluster_runs import run_on_cluster
 from harness.experiment.many import Asked
 from harness.experiment.options import RunOptions
+from harness.remote.url import remote_url
+from harness.remote.working import working_copy
 from harness.scenario_file.read import Overrides
 from harness.store import RunFolder
 
@@ -124,3 +126,18 @@ def test_runs_at_once_end_as_the_local_engines_and_one_that_cannot_begin_stops_n
     assert failing.verdict == RunFolder(tmp_path / "alone").verdict()
     assert "cluster" in watcher.stages
     assert not [stage for stage in watcher.stages if stage.startswith(("prepare", "answer"))], "all was done there"
+
+
+def test_a_folder_on_other_storage_is_filled_as_one_here(machine, tmp_path):
+    pytest.importorskip("fsspec")
+    path = scenario(tmp_path / "capitals", cases=10)
+    fake_run(path, tmp_path / "local", overrides=Overrides(arms=ARMS, seeds=1))
+    url = remote_url(f"file://{tmp_path / 'storage' / 'run'}")
+    with working_copy(url, say=print, new=True) as folder:
+        (ended,) = run_on_cluster(
+            [asked(path, folder, overrides=Overrides(arms=ARMS, seeds=1))],
+            address=machine.address,
+            watcher=FakeWatcher(),
+        )
+        assert not isinstance(ended, Exception), ended
+    assert answers(tmp_path / "storage" / "run") == answers(tmp_path / "local")

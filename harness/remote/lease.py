@@ -1,0 +1,128 @@
+"""One writer at a time on other storage: a file `.lease` there, renewed while somebody writes.
+
+On one machine the working copy has a lock. Between machines there is only this file: made with a conditional put where
+the storage has one, read again before each upload, and free once it was not renewed for five minutes.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+import time
+from dataclasses import dataclass
+
+import msgspec
+
+from harness.disk import cache_folder, write_whole
+from harness.errors import RemoteError
+from harness.remote.storage import Storage
+
+NAME = ".lease"
+LASTS = 300.0
+"""Seconds after which a lease that was not renewed is free."""
+SETTLES = 1.0
+"""Seconds after which whoever took an old lease looks whether another did so at the same moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """`.lease`: who writes."""
+
+    host: str
+    pid: int
+    machine: str
+    """Which cache folder. Whoever takes a lease holds the lock in it, so one of its own host and folder is dead."""
+    token: str
+    time: float
+    """Seconds since 1970, by the holder's clock."""
+
+
+class LeaseLost(RemoteError):
+    """Another has taken over, so nothing may be written any more."""
+
+
+class Writer:
+    """The right to write to a folder on other storage."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._token = secrets.token_hex(8)
+        self.renewed = 0.0
+        """When, by `time.monotonic`."""
+
+    def take(self) -> None:
+        """Take the lease.
+
+        Raises:
+            RemoteError: another holds it, or the storage cannot be reached.
+        """
+        held = self._read()
+        if held is not None:
+            age = time.time() - held.time
+            if not _own_machines(held) and age < LASTS:
+                raise RemoteError(self._busy(held, age))
+            self._storage.delete(NAME)
+        if not self._storage.create(NAME, self._own()):
+            other = self._read()
+            raise RemoteError(self._busy(other, 0.0) if other else f"{self._storage.url} is busy. Try again.")
+        if held is not None and not _own_machines(held):
+            time.sleep(SETTLES)
+        self._check()
+        self.renewed = time.monotonic()
+
+    def renew(self) -> None:
+        """Keep it.
+
+        Raises:
+            LeaseLost: another has it.
+        """
+        self._check()
+        self._storage.put(NAME, self._own())
+        self.renewed = time.monotonic()
+
+    def give_back(self) -> None:
+        """Free it, if it is still held."""
+        held = self._read()
+        if held is not None and held.token == self._token:
+            self._storage.delete(NAME)
+
+    def _check(self) -> None:
+        held = self._read()
+        if held is None or held.token != self._token:
+            who = f"Another bakeoff ({held.host}, process {held.pid})" if held else "Another bakeoff"
+            raise LeaseLost(f"{who} has taken over {self._storage.url}; nothing more is uploaded from here.")
+
+    def _own(self) -> bytes:
+        return msgspec.json.encode(Lease(platform.node(), os.getpid(), machine(), self._token, time.time()))
+
+    def _read(self) -> Lease | None:
+        content = self._storage.read(NAME)
+        if content is None:
+            return None
+        try:
+            return msgspec.json.decode(content, type=Lease)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise RemoteError(
+                f"{self._storage.url}/{NAME} says who writes there and cannot be read. Try again in a minute; if "
+                "nobody writes there, delete it."
+            ) from error
+
+    def _busy(self, held: Lease, age: float) -> str:
+        return (
+            f"Another bakeoff ({held.host}, process {held.pid}) is writing to {self._storage.url}; its last sign of "
+            f"life was {max(0, age):.0f} s ago. Wait for it, or name another folder. If it is dead, the same command "
+            f"takes over {LASTS / 60:.0f} minutes after that, or at once when {NAME} there is deleted."
+        )
+
+
+def _own_machines(held: Lease) -> bool:
+    return (held.host, held.machine) == (platform.node(), machine())
+
+
+def machine() -> str:
+    """A name of this machine's cache folder that no other has."""
+    path = cache_folder() / "remote" / "machine"
+    if not path.exists():
+        write_whole(path, secrets.token_hex(8).encode(), private=True)
+    return path.read_text(encoding="utf-8")

@@ -1,0 +1,231 @@
+"""Where a command opens a run folder that lies on other storage: a folder here, kept the same as the one there.
+
+    with working_copy(remote_url("s3://bucket/runs/one"), say=print) as folder:
+        ...  # a run folder like any other
+
+A thread sends what changed while the command works; the rest is sent when it ends, however that is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import filelock
+
+from harness.errors import RemoteError
+from harness.generation.isolation import attempt
+from harness.remote.copy import Say, WorkingCopy
+from harness.remote.lease import LeaseLost, Writer
+from harness.remote.storage import Storage, open_storage
+from harness.remote.url import RemoteUrl
+
+EVERY = 10.0
+"""Seconds between two uploads, and at least three times what the last one took."""
+LONGEST_WAIT = 120.0
+"""Seconds between two tries while the storage cannot be reached."""
+AT_THE_END = (0.0, 1.0, 2.0, 4.0)
+"""Seconds before each try to send the rest."""
+WHEN_STOPPED = (0.0, 1.0)
+TERMINATED = 128 + signal.SIGTERM
+
+
+def upload_seconds() -> float:
+    """`EVERY`, or what `BAKEOFF_UPLOAD_SECONDS` says.
+
+    Raises:
+        RemoteError: that is no number above 0.
+    """
+    wish = os.environ.get("BAKEOFF_UPLOAD_SECONDS")
+    if wish is None:
+        return EVERY
+    with contextlib.suppress(ValueError):
+        if 0 < float(wish) < threading.TIMEOUT_MAX:
+            return float(wish)
+    raise RemoteError(f"BAKEOFF_UPLOAD_SECONDS must be a number of seconds above 0; got {wish!r}.")
+
+
+class Uploads:
+    """Sends what changed, from a thread, until it is ended."""
+
+    def __init__(self, copy: WorkingCopy, *, every: float, say: Say) -> None:
+        self._copy, self._every, self._say = copy, every, say
+        self._end = threading.Event()
+        self._lost: LeaseLost | None = None
+        self._behind = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def _run(self) -> None:
+        wait = self._every
+        while not self._end.wait(wait) and self._lost is None:
+            start = time.monotonic()
+            error = self._sent()
+            took = time.monotonic() - start
+            wait = max(self._every, 3 * took) if error is None else min(max(2 * wait, self._every), LONGEST_WAIT)
+
+    def _sent(self) -> Exception | None:
+        done = attempt(self._copy.send)
+        if isinstance(done, LeaseLost):
+            self._lost = done
+            self._say(f"{done} The run goes on in {self._copy.folder}.")
+        elif isinstance(done, Exception):
+            if not self._behind:
+                self._say(f"The upload is behind: {done} The run goes on here, and the upload is tried again.")
+            self._behind = True
+        elif self._behind:
+            self._behind = False
+            self._say(f"{self._copy.storage.url} is up to date again.")
+        return done if isinstance(done, Exception) else None
+
+    def finish(self, pauses: tuple[float, ...]) -> Exception | None:
+        """End the thread and send the rest; what went wrong."""
+        self._end.set()
+        self._thread.join()
+        trouble: Exception | None = self._lost
+        if trouble is not None:
+            return trouble
+        for pause in pauses:
+            time.sleep(pause)
+            done = attempt(lambda: self._copy.send(now=True))
+            if done is True:
+                return None
+            trouble = done if isinstance(done, Exception) else RemoteError(f"{self._copy.folder} is being written.")
+            if isinstance(trouble, LeaseLost):
+                break
+        return trouble
+
+
+@contextlib.contextmanager
+def working_copy(url: RemoteUrl, *, say: Say, writing: bool = True, new: bool = False) -> Iterator[Path]:
+    """A folder here with what lies there; what is changed in it is sent there, unless it is only read.
+
+    `new`: there may be nothing yet.
+
+    Raises:
+        RemoteError: the storage cannot be reached, another holds the folder, or the rest could not be sent.
+    """
+    every, storage = upload_seconds(), open_storage(url)
+    with contextlib.ExitStack() as held:
+        held.enter_context(_held_here(url))
+        writer = held.enter_context(_written_by(storage)) if writing else None
+        copy = WorkingCopy(storage, writer, say)
+        copy.bring_up_to_date()
+        if not new:
+            copy.require_something()
+        copy.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if writing:
+            held.enter_context(_terminable())
+            held.enter_context(_sending(copy, every=every, say=say))
+        yield copy.folder
+
+
+@contextlib.contextmanager
+def _written_by(storage: Storage) -> Iterator[Writer]:
+    """Hold the lease."""
+    writer = Writer(storage)
+    writer.take()
+    try:
+        yield writer
+    finally:
+        attempt(writer.give_back)  # where that fails it is free after a while
+
+
+@contextlib.contextmanager
+def _sending(copy: WorkingCopy, *, every: float, say: Say) -> Iterator[None]:
+    """Send what changes; the rest at the end."""
+    uploads, whole = Uploads(copy, every=every, say=say), False
+    uploads.start()
+    try:
+        yield
+        whole = True
+    finally:
+        trouble = uploads.finish(AT_THE_END if whole else WHEN_STOPPED)
+        if trouble is not None and not whole:
+            say(_left_here(copy, trouble))
+    if trouble is not None:
+        raise RemoteError(_left_here(copy, trouble)) from trouble
+
+
+def _left_here(copy: WorkingCopy, trouble: Exception) -> str:
+    if isinstance(trouble, LeaseLost):
+        return f"{trouble} What was made here lies in {copy.folder}; the same command says which of the two counts."
+    return (
+        f"{trouble} Not everything was uploaded: the whole copy lies in {copy.folder}, and the same command uploads it."
+    )
+
+
+@contextlib.contextmanager
+def _held_here(url: RemoteUrl) -> Iterator[None]:
+    """Hold the working copy against other processes of this machine.
+
+    Raises:
+        RemoteError: another holds it, or there is no room for it.
+    """
+    home = url.home()
+    lock = filelock.FileLock(home / f".{url.folder().name}.lock")
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        held = lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise RemoteError(f"Another bakeoff on this machine works on {url}. Wait for it, or name another.") from error
+    except OSError as error:
+        raise RemoteError(f"{home} cannot be written ({error.strerror or error}). Make room or allow it.") from error
+    with held:
+        yield
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends the command as an exit does, so that the rest is sent; a second one ends it at once."""
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def ended(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise SystemExit(TERMINATED)
+
+    signal.signal(signal.SIGTERM, ended)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def sent_to(url: RemoteUrl) -> Iterator[Path]:
+    """An empty folder here; what is written into it is put there when the block ends without an error.
+
+    Raises:
+        RemoteError: the storage cannot be reached; what was written is then kept here and named.
+    """
+    storage = open_storage(url)
+    folder = Path(tempfile.mkdtemp(prefix="bakeoff-"))
+    keep = False
+    try:
+        yield folder
+        sent = attempt(lambda: _put_all(storage, folder))
+        if isinstance(sent, Exception):
+            keep = True
+            raise RemoteError(f"{sent} What was to be written there lies in {folder}.") from sent
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _put_all(storage: Storage, folder: Path) -> None:
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        storage.put(path.relative_to(folder).as_posix(), path)
