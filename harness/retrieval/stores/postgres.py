@@ -40,7 +40,7 @@ class PostgresStore:
         Args:
             place: an address (`postgresql://host:5432/db`), or the environment variable that holds one.
             name: the hex digest of everything that determines the vectors and their order.
-            connect: `psycopg.connect`, or a stand-in for it.
+            connect: takes libpq's settings and gives a connection that knows vectors; None: `psycopg.connect` does.
 
         Raises:
             RunStopped: `psycopg` or `pgvector` is not installed, or the server cannot be used; a sentence says why.
@@ -246,12 +246,7 @@ class _Link:
 
     def _open(self) -> Any:
         if self._connection is None or self._connection.closed:
-            with contextlib.ExitStack() as unless_ready:
-                made = self._connect(**self._given, autocommit=True, prepare_threshold=None)
-                unless_ready.callback(made.close)
-                _extended(made)
-                unless_ready.pop_all()
-            self._connection = made
+            self._connection = self._connect(**self._given)
         return self._connection
 
     def _sentence(self, error: Any) -> str:
@@ -279,13 +274,23 @@ class _Link:
 def _connector() -> Callable[..., Any]:
     try:
         import pgvector.psycopg  # noqa: F401 - wanted later
-        import psycopg
+        import psycopg  # noqa: F401 - likewise
     except ImportError as error:
         raise RunStopped(
             "A pgvector store needs the packages psycopg and pgvector: pip install 'bakeoff-advisor[pgvector]'."
         ) from error
-    connect: Callable[..., Any] = psycopg.connect
-    return connect
+    return _connected
+
+
+def _connected(**given: str) -> Any:
+    from psycopg import connect
+
+    with contextlib.ExitStack() as unless_ready:
+        made = connect(**given, autocommit=True, prepare_threshold=None)
+        unless_ready.callback(made.close)
+        _extended(made)
+        unless_ready.pop_all()
+    return made
 
 
 def _extended(connection: Any) -> None:
