@@ -361,6 +361,13 @@ def test_a_password_in_the_variable_is_never_told(monkeypatch):
         assert "hush" not in str(caught.value)
 
 
+def test_an_address_with_a_password_is_not_even_tried():
+    errors()
+    with pytest.raises(RunStopped, match="holds a password") as caught:
+        PostgresStore("postgresql://me:hush-hush@host/db", NAME)
+    assert "hush" not in str(caught.value)
+
+
 def test_a_variable_that_is_not_set_is_named(monkeypatch):
     errors()
     monkeypatch.delenv("MY_DATABASE", raising=False)

@@ -133,8 +133,7 @@ class PostgresStore:
         return [[place for place, _ in sorted(row, key=lambda one: (one[1], one[0]))] for row in rows]
 
     def _graph(self, connection: Any) -> str:
-        with connection.transaction():
-            _, numbers, halved = self._shape(connection)
+        _, numbers, halved = self._shape(connection)
         most = MOST_HALVED if halved else MOST_IN_GRAPH
         if numbers > most:
             return (
@@ -184,7 +183,8 @@ class PostgresStore:
     def _alone(self, connection: Any) -> Any:
         """A transaction that no other process has on this table meanwhile."""
         with connection.transaction():
-            # A server that notices a killed client at once leaves the lock at once.
+            _settle(connection, "statement_timeout", "0")
+            # A server that notices soon that a client was killed leaves its lock soon.
             connection.execute(
                 "SELECT set_config(name, '10s', true) FROM pg_settings WHERE name = 'client_connection_check_interval'"
             )
@@ -242,7 +242,13 @@ class _Link:
             raise RunStopped(
                 f"{self.name} cannot be reached: the address cannot be read. Expected postgresql://host:5432/database."
             ) from None
-        return {**USUAL, **given}, str(given.get("password") or "")
+        secret = str(given.get("password") or "")
+        if secret and "://" in self._place:
+            raise RunStopped(
+                "The address of the vector store holds a password. Take it out: PGPASSWORD or ~/.pgpass give it, or "
+                "name the environment variable that holds the whole address."
+            )
+        return {**USUAL, **given}, secret
 
     def _open(self) -> Any:
         if self._connection is None or self._connection.closed:
