@@ -275,7 +275,7 @@ def test_an_extension_in_a_schema_of_its_own_is_found(server, database):
 
 
 class FakeConnection:
-    """Answers nothing and raises one error at statements with this word."""
+    """Holds no table, says that one has 500 vectors of 32 numbers; statements with this word raise an error."""
 
     closed = broken = False
 
@@ -283,12 +283,13 @@ class FakeConnection:
         self._word, self._error = word, error
 
     def execute(self, statement, given=()):
-        if self._word in str(statement):
+        if self._word in statement:
             raise self._error
+        self._said = statement
         return self
 
     def fetchone(self):
-        return (None,)
+        return (None,) if "to_regclass" in self._said else (500, 32, True)
 
     @contextmanager
     def transaction(self):
@@ -350,6 +351,32 @@ def test_every_failure_is_a_sentence(word, kind, said, sentence):
     with pytest.raises(RunStopped, match=sentence) as caught:
         PostgresStore("postgresql://h/d", NAME, connect=failing(word, error)).add(np.eye(2, dtype=np.float32))
     assert "\n" not in str(caught.value)
+
+
+class SmallMemory(FakeConnection):
+    """A server in a container whose shared memory is small: it indexes with one process only."""
+
+    def __init__(self, error):
+        super().__init__("CREATE INDEX", error)
+        self.settled, self.done = {}, False
+
+    def execute(self, statement, given=()):
+        if "set_config(%s" in statement:
+            self.settled[given[0]] = given[1]
+        if self.settled.get("max_parallel_maintenance_workers") == "0":
+            self.done = self.done or "CREATE INDEX" in statement
+            return self
+        return super().execute(statement, given)
+
+
+def test_a_graph_is_built_by_one_process_where_shared_memory_is_small():
+    small = SmallMemory(errors().DiskFull('could not resize shared memory segment "/PostgreSQL.1": No space left'))
+    assert PostgresStore("postgresql://h/d", NAME, connect=lambda **given: small).graph() == ""
+    assert small.done
+    full = failing("CREATE INDEX", errors().DiskFull("could not extend file"))
+    store = PostgresStore("postgresql://h/d", NAME, connect=full)
+    with pytest.raises(RunStopped, match="its disk is full"):
+        store.graph()
 
 
 def test_a_password_in_the_variable_is_never_told(monkeypatch):

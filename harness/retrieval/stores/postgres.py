@@ -289,11 +289,12 @@ def _connector() -> Callable[..., Any]:
 
 
 def _connected(**given: str) -> Any:
-    from psycopg import connect
+    from psycopg import IsolationLevel, connect
 
     with contextlib.ExitStack() as unless_ready:
         made = connect(**given, autocommit=True, prepare_threshold=None)
         unless_ready.callback(made.close)
+        made.isolation_level = IsolationLevel.READ_COMMITTED  # what was waited for is seen
         _extended(made)
         unless_ready.pop_all()
     return made
