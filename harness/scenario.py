@@ -336,7 +336,7 @@ class Scenario:
     reranker: str | None = None
     """A cross-encoder (folder or hub id) to try for reranking; None: the best sentence by the embedder."""
     vector_store: str | None = None
-    """`qdrant:` and an address: where passages' vectors are kept and searched; None: here, with FAISS."""
+    """`qdrant:` or `pgvector:` and an address (or its variable): where vectors are kept; None: here, with FAISS."""
     inferred: tuple[Inference, ...] = ()
     warnings: tuple[Problem, ...] = ()
     removed: tuple[RemovedRow, ...] = ()

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 import numpy as np
 
 from harness.holds import Held
-from harness.retrieval.embed import Embedder, Vectors
+from harness.models.device import device_kind
+from harness.retrieval.embed import Embedder, Vectors, precision
 from harness.retrieval.kept import kept_index
 from harness.retrieval.shards import Shards, embedded
 from harness.retrieval.stores.base import VectorStore
 from harness.retrieval.stores.flat import FlatStore
 from harness.retrieval.stores.lists import SAMPLE, ListStore
+from harness.retrieval.stores.postgres import FIRST_WIDTH, MOST_WIDTH, PostgresStore
 from harness.retrieval.texts import AT_ONCE as AT_ONCE
+from harness.retrieval.texts import texts_digest
 
 MOST_EXACT = 65_536
 """Texts up to which the search is exact, and all vectors are held in memory: 100 MB of 384 numbers."""
@@ -49,7 +54,12 @@ class Recall:
     searched: int
     """Lists searched for a query ..."""
     lists: int
-    """... of so many."""
+    """... of so many; 0: a graph (HNSW) is searched instead, with `searched` as its ef_search."""
+
+    @property
+    def how(self) -> str:
+        """What is searched, in words."""
+        return f"{self.searched} of {self.lists} lists" if self.lists else f"HNSW, ef_search {self.searched}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,8 @@ class VectorIndex:
     vectors: Rows
     recall: Recall | None = None
     """None: the search is exact."""
+    remark: str = ""
+    """A further sentence for the report."""
     held: Held | None = field(default=None, compare=False, repr=False)
 
     def search(self, queries: Sequence[str], *, k: int, fresh: bool = False) -> list[list[int]]:
@@ -76,12 +88,12 @@ class VectorIndex:
 
     @property
     def note(self) -> str:
-        """A sentence for the report; empty where the search is exact."""
+        """A sentence for the report; mostly empty where the search is exact."""
         one = self.recall
         if one is None:
-            return ""
+            return self.remark
         return (
-            f"The {self.size:,} passages are searched approximately ({one.searched} of {one.lists} lists): measured on "
+            f"The {self.size:,} passages are searched approximately ({one.how}): measured on "
             f"{one.queries} of them, {one.share:.0%} of the {one.k} really nearest are found."
         )
 
@@ -89,7 +101,8 @@ class VectorIndex:
 def build_index(embedder: Embedder, texts: Sequence[str], *, vector_store: str | None = None) -> VectorIndex:
     """Index these texts; positions in the answers are positions in `texts`.
 
-    `vector_store`: `qdrant:` and the address of a server that shall hold and search them; None: they are searched here.
+    `vector_store`: `qdrant:` or `pgvector:` and the address of a server that shall hold and search them; None: they are
+    searched here.
     """
     if vector_store is not None:
         return _elsewhere(embedder, texts, vector_store)
@@ -101,13 +114,63 @@ def build_index(embedder: Embedder, texts: Sequence[str], *, vector_store: str |
     return VectorIndex(embedder, len(texts), flat, flat)
 
 
-def _elsewhere(embedder: Embedder, texts: Sequence[str], place: str) -> VectorIndex:
+def _elsewhere(embedder: Embedder, texts: Sequence[str], vector_store: str) -> VectorIndex:
+    kind, _, place = vector_store.partition(":")
+    if kind == "pgvector":
+        return _in_postgres(embedder, texts, place)
     from harness.retrieval.stores.qdrant import QdrantStore
 
-    store, shards = QdrantStore(place.partition(":")[2]), embedded(embedder, texts)
+    store, shards = QdrantStore(place), embedded(embedder, texts)
     for vectors in shards:
         store.add(vectors)
     return VectorIndex(embedder, shards.size, store, shards)
+
+
+# In PostgreSQL
+
+
+class _Whole(msgspec.Struct):
+    """What is kept with a table that holds all vectors."""
+
+    size: int
+    recall: Recall | None
+    remark: str = ""
+
+
+def _in_postgres(embedder: Embedder, texts: Sequence[str], place: str) -> VectorIndex:
+    """The table is named by texts and embedder, and filled by the first who wants it."""
+    device = device_kind()
+    key = f"{VERSION} {embedder.digest} {device} {precision(device)} {texts_digest(texts)}"
+    store = PostgresStore(place, hashlib.sha256(key.encode()).hexdigest()[:32])  # reached before hours of embedding
+    shards = embedded(embedder, texts)
+    whole = _kept_whole(store, shards) or _filled(store, shards)
+    store.search_width(whole.recall.searched if whole.recall else 0)
+    return VectorIndex(embedder, shards.size, store, shards, whole.recall, whole.remark)
+
+
+def _kept_whole(store: PostgresStore, shards: Shards) -> _Whole | None:
+    with contextlib.suppress(msgspec.MsgspecError):
+        whole = msgspec.json.decode(store.about, type=_Whole)
+        if store.size == whole.size == shards.size:
+            return whole
+    return None
+
+
+def _filled(store: PostgresStore, shards: Shards) -> _Whole:
+    start = 0
+    for vectors in shards:
+        if store.size < start + len(vectors):
+            store.add(vectors[max(0, store.size - start) :])
+        start += len(vectors)
+    whole = _Whole(shards.size, None)
+    if shards.size > MOST_EXACT:
+        fault = store.graph()
+        whole.recall = None if fault else settled_graph(store, shards)
+        whole.remark = (
+            f"The {shards.size:,} passages are searched exactly, one after the other: {fault}." if fault else ""
+        )
+    store.finish(msgspec.json.encode(whole).decode())
+    return whole
 
 
 # Many texts
@@ -121,7 +184,7 @@ def _large(embedder: Embedder, texts: Sequence[str]) -> VectorIndex:
     folder, recall, held = kept_index(key[:32], Recall, what=what, build=partial(_built, shards))
     store = ListStore(folder)
     store.search_lists(recall.searched)
-    return VectorIndex(embedder, shards.size, store, shards, recall, held)
+    return VectorIndex(embedder, shards.size, store, shards, recall, held=held)
 
 
 def _built(shards: Shards, home: Path) -> Recall:
@@ -146,23 +209,34 @@ def sample(shards: Shards) -> Vectors:
 
 
 def settled(store: ListStore, shards: Shards) -> Recall:
-    """Search more and more lists until enough of what an exact search finds is found, on passages as queries.
+    """Search more and more lists until enough of what an exact search finds is found."""
+    return _widened(store, shards, store.search_lists, (FIRST_LISTS, store.lists), lists=store.lists)
+
+
+def settled_graph(store: PostgresStore, shards: Shards) -> Recall:
+    """Search with more and more candidates until enough of what an exact search finds is found."""
+    return _widened(store, shards, store.search_width, (FIRST_WIDTH, MOST_WIDTH), lists=0)
+
+
+def _widened(
+    store: VectorStore, shards: Shards, widen: Callable[[int], None], width: tuple[int, int], *, lists: int
+) -> Recall:
+    """The first and the largest width are given; it is doubled, and what is found measured on passages as queries.
 
     A passage finds itself; it is left out on both sides.
     """
-    many = min(CHECKED, shards.size)
+    many, (wide, widest) = min(CHECKED, shards.size), width
     asked = [int(place) for place in np.sort(np.random.default_rng(1).choice(shards.size, many, replace=False))]
     queries = shards.rows(asked)
     wanted = [_others(own, row) for own, row in zip(asked, exact(shards, queries, k=CHECKED_K + 1), strict=True)]
-    lists = FIRST_LISTS
     while True:
-        store.search_lists(lists)
+        widen(wide)
         found = store.nearest(queries, k=CHECKED_K + 1)
         given = [_others(own, row) for own, row in zip(asked, found, strict=True)]
         share = _recall(shards, queries, given=given, wanted=wanted)
-        if share >= ENOUGH_FOUND or lists >= store.lists:
-            return Recall(share, CHECKED_K, many, min(lists, store.lists), store.lists)
-        lists *= 2
+        if share >= ENOUGH_FOUND or wide >= widest:
+            return Recall(share, CHECKED_K, many, min(wide, widest), lists)
+        wide *= 2
 
 
 def _others(own: int, row: Sequence[int]) -> list[int]:

@@ -34,7 +34,7 @@ class Shelf:
     cross_encoder: str | None = None
     """Folder or id of the model that reranks; None: the built-in way."""
     vector_store: str | None = None
-    """`qdrant:` and an address; None: vectors are searched here."""
+    """`qdrant:` or `pgvector:` and an address; None: vectors are searched here."""
 
     @cached_property
     def texts(self) -> Sequence[str]:

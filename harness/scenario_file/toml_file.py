@@ -32,6 +32,7 @@ from harness.scenario_file.advice import read_advice, shown
 from harness.scenario_file.budget import EXPECTED, error_budget
 from harness.scenario_file.endpoint import CHECKS as ENDPOINT_CHECKS
 from harness.scenario_file.endpoint import EndpointSettings
+from harness.scenario_file.stores import store_fault
 
 KNOWN_ARMS = (CONTROL, *LADDER)
 _TABLES = ("rule", "files", "tuning", "experiments", "judge", "criteria", "endpoint")
@@ -276,7 +277,7 @@ def _checks(known_arms: tuple[str, ...]) -> Checks:
             "model": _text,
             "embedder": _text,
             "reranker": _text,
-            "vector_store": _store,
+            "vector_store": store_fault,
         },
         "rule": {
             "metric": _text,
@@ -310,12 +311,6 @@ def _text(value: object) -> str | None:
     if not isinstance(value, str):
         return f"must be a text in double quotes; got {shown(value)}"
     return None if value.strip() else "is empty; write a text, or take the line out"
-
-
-def _store(value: object) -> str | None:
-    if isinstance(value, str) and re.fullmatch(r"qdrant:(:memory:|https?://[^\s@?#]+)", value):
-        return None
-    return f'must be "qdrant:" and the address of a server, such as "qdrant:http://localhost:6333"; got {shown(value)}'
 
 
 def _four(value: object) -> str | None:

@@ -11,6 +11,7 @@ is files that are mapped, which the system takes back when it needs the room. Ve
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import os
 import random
@@ -38,7 +39,7 @@ def main() -> None:
     asked = argparse.ArgumentParser()
     asked.add_argument("--rows", type=int, default=100_000)
     asked.add_argument("--passages", type=int, default=1_000_000)
-    asked.add_argument("--stages", default=",".join(STAGES))
+    asked.add_argument("--stages", default=",".join(USUAL))
     asked.add_argument("--one", nargs=2, metavar=("STAGE", "SIZE"))
     said = asked.parse_args()
     if said.one:
@@ -221,6 +222,34 @@ def dense(place: Path, size: int) -> Work:
     return work
 
 
+def pgvector(place: Path, size: int) -> Work:
+    """Filling a table of a PostgreSQL server that is started for it, and 1,000 searches; vectors are drawn before."""
+    from harness.retrieval.index import build_index
+    from harness.retrieval.shards import embedded
+    from harness.retrieval.texts import Texts
+    from tests import postgres
+
+    texts, embedder = Texts(passages_of(place, size)), Drawn()
+    queries = embedder.encode([f"query {n}" for n in range(1_000)])
+    embedded(embedder, texts)
+    server = postgres.Server(postgres.programs())
+    atexit.register(server.remove)
+
+    def work() -> str:
+        start = time.perf_counter()
+        found = build_index(embedder, texts, vector_store=f"pgvector:{server.address()}")
+        filled = time.perf_counter()
+        found.nearest(queries, k=3)
+        searched = time.perf_counter()
+        found.store.search_width(0)
+        found.nearest(queries[:100], k=3)
+        exact = time.perf_counter() - searched
+        said = f"filled in {filled - start:.0f} s, 1,000 searches in {searched - filled:.1f} s, 100 exact ones in"
+        return f"{said} {exact:.1f} s. {found.note}"
+
+    return work
+
+
 def embedder(place: Path, size: int) -> Work:
     """The bundled embedder on 2,000 passages of 20 made-up words, whatever the size."""
     from harness.retrieval.embed import SentenceEmbedder
@@ -361,8 +390,11 @@ STAGES: dict[str, tuple[Callable[[Path, int], Work], str]] = {
     "bm25": (bm25, "passages"),
     "dense": (dense, "passages"),
     "embedder": (embedder, "passages"),
+    "pgvector": (pgvector, "passages"),
 }
 """Name -> (what makes its data and returns the work, what its size counts)."""
+USUAL = [name for name in STAGES if name != "pgvector"]
+"""All that need no server's programs."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A Qdrant collection finds what FAISS finds (in the client's local mode: no server is there)."""
+"""A Qdrant collection (in the client's local mode: no server is there); see also `test_store_contract`."""
 
 import json
 import sys
@@ -7,42 +7,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
-from fakes import fake_run, tiny_scenario, write_scenario_files
 
 from harness.errors import MissingModel, UserError
 from harness.retrieval.stores import qdrant
-from harness.retrieval.stores.flat import FlatStore
 from harness.retrieval.stores.qdrant import QdrantStore
-from harness.scenario_file.read import Overrides
 from harness.scenario_file.toml_file import read_settings
-from harness.store import RunFolder
 
 
 def unit(rows, seed):
     made = np.random.default_rng(seed).normal(size=(rows, 16)).astype(np.float32)
     return made / np.linalg.norm(made, axis=1, keepdims=True)
-
-
-def test_the_same_neighbours_as_faiss_in_the_same_order():
-    stores = FlatStore(), QdrantStore()
-    for part in (unit(70, 1), unit(30, 2)):
-        for store in stores:
-            store.add(part)
-    queries = unit(20, 3)
-    first, second = (store.nearest(queries, k=7) for store in stores)
-    assert first == second
-    assert all(len(row) == 7 for row in first)
-    stores[1].close()
-
-
-def test_more_than_there_are_gives_all():
-    store = QdrantStore()
-    store.add(unit(3, 1))
-    assert [sorted(row) for row in store.nearest(unit(2, 2), k=9)] == [[0, 1, 2]] * 2
-
-
-def test_nothing_added_finds_nothing():
-    assert QdrantStore().nearest(unit(2, 1), k=3) == [[], []]
 
 
 @pytest.fixture
@@ -130,19 +104,6 @@ def test_a_collection_goes_with_its_store():
     client.close = lambda: gone.append(len(client.get_collections().collections))
     del store
     assert gone == [0]
-
-
-def test_a_run_may_keep_its_passages_there(tmp_path):
-    runs = {}
-    for name, line in (("here", ""), ("there", 'vector_store = "qdrant::memory:"\n')):
-        folder = write_scenario_files(tmp_path / name, tiny_scenario(cases=10))
-        settings = folder / "scenario.toml"
-        settings.write_text(line + (settings.read_text() if settings.exists() else ""))
-        fake_run(folder, tmp_path / f"run-{name}", overrides=Overrides(arms=("rag",)), remember=False)
-        runs[name] = RunFolder(tmp_path / f"run-{name}").predictions()["rag"]
-    assert {case: one.passages for case, one in runs["here"].items()} == {
-        case: one.passages for case, one in runs["there"].items()
-    }
 
 
 @pytest.mark.parametrize("said", ["qdrant", "qdrant:ftp://x", "qdrant:http://user:key@host", "milvus:http://x", "7"])
