@@ -161,8 +161,8 @@ class Cluster:
                     self._put(waiting, sent.unit.then(result))
                     here, worker = time.perf_counter() - began_here, self.workers.index(sent.worker)
                     self.took.append(Took(sent.unit.name, seconds, worker, here))
-                elif result != self.digest:
-                    raise UserError(ANOTHER_VERSION)
+                else:
+                    self._check(result)
             if done or any(sent.unit for sent in under_way.values()):
                 heard = time.monotonic()
             elif time.monotonic() - heard > NOBODY:
@@ -197,20 +197,34 @@ class Cluster:
             failed = Failed(f"{MOST_TRIES} workers were lost over it, the last with {why}")
             self._put(waiting, sent.unit.then(failed))
 
+    def _check(self, digest: object) -> None:
+        """Whether a worker that was started can take part.
+
+        Raises:
+            UserError: bakeoff cannot be loaded there, or is another version.
+        """
+        if isinstance(digest, Failed):
+            raise UserError(f"A worker of the cluster cannot load bakeoff: {digest.why}. {SAME_VERSION}")
+        if digest != self.digest:
+            raise UserError(ANOTHER_VERSION)
+
     def _result(self, ref: Any) -> tuple[object, bool]:
         """What came of a call, and whether its worker is gone."""
         try:
             return self.ray.get(ref), False
-        except self.ray.exceptions.RayTaskError as error:
+        except (
+            self.ray.exceptions.RayTaskError
+        ) as error:  # around the call, as where a worker cannot read its arguments
             cause = error.cause
-            raise (cause if isinstance(cause, UserError) else error) from None
+            return Failed(said(cause if isinstance(cause, Exception) else error)), False
         except self.ray.exceptions.RayError as error:
             return type(error).__name__, True
 
 
+SAME_VERSION = "Install the same version of bakeoff on all machines of the cluster."
 ANOTHER_VERSION = (
-    "A worker of the cluster has another version of bakeoff than this machine, and would answer differently. Install "
-    "the same version on all machines of the cluster."
+    f"A worker of the cluster has another version of bakeoff than this machine, and would answer differently. "
+    f"{SAME_VERSION}"
 )
 
 
