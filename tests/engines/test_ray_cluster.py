@@ -6,7 +6,7 @@ from collections import Counter
 from types import SimpleNamespace
 
 import pytest
-from fake_ray import FakeRay, Handle, cluster
+from fake_ray import FakeRay, Handle, Remote, WorkerLost, cluster
 from fakes import FakeModel, tiny_bench, tiny_scenario
 
 from harness.arms.base import Needs, Request
@@ -73,9 +73,25 @@ def test_what_goes_wrong_around_a_call_is_its_result_too_and_the_others_are_made
     assert made.lost == 0
 
 
-def test_a_worker_that_cannot_load_the_harness_is_one_sentence():
-    with pytest.raises(UserError, match=r"cannot load bakeoff: ImportError: no harness\. Install the same version"):
+def test_a_worker_that_cannot_say_its_version_is_one_sentence():
+    with pytest.raises(UserError, match=r"does not work: ImportError: no harness\. Install the same version"):
         cluster(Handle(digest=ImportError("no harness"))).run([unit("a")])
+
+
+def fallen(*args):
+    """As Ray says it of an actor that could not be made: a traceback."""
+    raise WorkerLost(
+        "The actor died, ray::Worker.__init__()\n  File x, line 6\nModuleNotFoundError: No module named 'harness'\n"
+    )
+
+
+def test_workers_that_fall_over_as_they_are_started_end_the_wait_and_those_that_do_not_do_the_work():
+    results, good, bad = [], Handle(), Handle()
+    bad.ready = Remote(fallen)
+    cluster(bad, good).run([unit(n, then=lambda result: results.append(result) or ()) for n in range(3)])
+    assert results == [(0,), (1,), (2,)]
+    with pytest.raises(UserError, match=r"No worker .* be started: ModuleNotFoundError: No module named 'harness'\. I"):
+        cluster(bad, bad).run([unit("a")])
 
 
 def test_a_worker_with_another_version_of_the_harness_is_refused():
