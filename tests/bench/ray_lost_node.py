@@ -120,6 +120,7 @@ def main() -> int:
 def both(place: Path, asked: Asked) -> Found:
     """Run the scenarios with both engines, each with a cache of its own."""
     os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+    os.environ.setdefault("RAY_worker_niceness", "0")  # as the local engine, beside other work
     os.environ |= {"BAKEOFF_DATA_DIR": str(place / "data"), "TOKENIZERS_PARALLELISM": "false"}
     models = _models()
     _own_cache(place / "cache-local", models)
