@@ -72,6 +72,8 @@ class _Sent:
     unit: Unit | None = None
     tries: int = 0
     at: float = 0.0
+    waits: bool = False
+    """Until the worker was started anew, however long that takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,8 @@ class Cluster:
     lost: int = 0
     """Calls that went down with their worker so far."""
     took: list[Took] = field(default_factory=list)
+    unfit: str = ""
+    """Why the last worker that was given up could not be started."""
     _order: Iterator[int] = field(default_factory=count)
 
     def share(self, key: str, what: object) -> Shared:
@@ -148,10 +152,9 @@ class Cluster:
             for ref in done:
                 sent = under_way.pop(ref)
                 result, gone = self._result(ref)
-                if gone:
-                    again = sent.worker.ready.options(max_task_retries=-1).remote()
-                    under_way[again] = _Sent(sent.worker)
-                    self._lost(waiting, sent, result)
+                if gone is not None:
+                    self._ask_again(sent, gone, under_way)
+                    self._lost(waiting, sent, gone)
                     continue
                 started = True
                 idle.append(sent.worker)
@@ -161,8 +164,10 @@ class Cluster:
                     self._put(waiting, sent.unit.then(result))
                     here, worker = time.perf_counter() - began_here, self.workers.index(sent.worker)
                     self.took.append(Took(sent.unit.name, seconds, worker, here))
-                elif result != self.digest:
-                    raise UserError(ANOTHER_VERSION)
+                else:
+                    self._check(result)
+            if waiting and not under_way and not idle:
+                raise UserError(f"No worker of the cluster can be started: {self.unfit}. {SAME_VERSION}")
             if done or any(sent.unit for sent in under_way.values()):
                 heard = time.monotonic()
             elif time.monotonic() - heard > NOBODY:
@@ -186,7 +191,15 @@ class Cluster:
                 ref = worker.do.remote(unit.work, unit.args)
                 under_way[ref] = _Sent(worker, unit, tries, time.perf_counter())
 
-    def _lost(self, waiting: list[tuple[int, int, int, Unit]], sent: _Sent, why: object) -> None:
+    def _ask_again(self, sent: _Sent, gone: Exception, under_way: dict[Any, _Sent]) -> None:
+        """Wait until Ray has started a lost worker anew; one that fell over as it was started comes no more."""
+        if sent.waits:
+            self.unfit = _last_line(gone)
+            return
+        again = sent.worker.ready.options(max_task_retries=-1).remote()
+        under_way[again] = _Sent(sent.worker, waits=True)
+
+    def _lost(self, waiting: list[tuple[int, int, int, Unit]], sent: _Sent, why: Exception) -> None:
         """Its call is made again by another worker, but not for ever."""
         if sent.unit is None:
             return
@@ -194,23 +207,43 @@ class Cluster:
         if sent.tries + 1 < MOST_TRIES:
             self._put(waiting, [sent.unit], tries=sent.tries + 1)
         else:
-            failed = Failed(f"{MOST_TRIES} workers were lost over it, the last with {why}")
+            failed = Failed(f"{MOST_TRIES} workers were lost over it, the last with {type(why).__name__}")
             self._put(waiting, sent.unit.then(failed))
 
-    def _result(self, ref: Any) -> tuple[object, bool]:
-        """What came of a call, and whether its worker is gone."""
+    def _check(self, digest: object) -> None:
+        """Whether a worker that was started can take part.
+
+        Raises:
+            UserError: bakeoff is another version there, or cannot say so.
+        """
+        if isinstance(digest, Failed):
+            raise UserError(f"A worker of the cluster does not work: {digest.why}. {SAME_VERSION}")
+        if digest != self.digest:
+            raise UserError(ANOTHER_VERSION)
+
+    def _result(self, ref: Any) -> tuple[object, Exception | None]:
+        """What came of a call, and how its worker was lost."""
         try:
-            return self.ray.get(ref), False
-        except self.ray.exceptions.RayTaskError as error:
+            return self.ray.get(ref), None
+        except (
+            self.ray.exceptions.RayTaskError
+        ) as error:  # around the call, as where a worker cannot read its arguments
             cause = error.cause
-            raise (cause if isinstance(cause, UserError) else error) from None
+            return Failed(said(cause if isinstance(cause, Exception) else error)), None
         except self.ray.exceptions.RayError as error:
-            return type(error).__name__, True
+            return None, error
 
 
+def _last_line(error: Exception) -> str:
+    """Ray puts a worker's whole traceback into its message."""
+    lines = str(error).strip().splitlines()
+    return lines[-1].strip()[:400] if lines else type(error).__name__
+
+
+SAME_VERSION = "Install the same version of bakeoff on all machines of the cluster."
 ANOTHER_VERSION = (
-    "A worker of the cluster has another version of bakeoff than this machine, and would answer differently. Install "
-    "the same version on all machines of the cluster."
+    f"A worker of the cluster has another version of bakeoff than this machine, and would answer differently. "
+    f"{SAME_VERSION}"
 )
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 from harness.arms.bench import Bench
 from harness.arms.registry import arm
@@ -55,6 +55,11 @@ FEWEST_CASES = 32
 SHARES_A_WORKER = 2
 SETTLE, TUNE, PREPARE, ANSWER = 3, 2, 1, 0
 """Urgency: what others wait for first, then what takes longest."""
+WORK: dict[str, Callable[..., object]] = {
+    "settle": cluster_work.settle,
+    "prepare": cluster_work.prepare,
+    "answer": cluster_work.answer,
+}
 
 
 def refuse_on_cluster(asked: Asked) -> None:
@@ -96,7 +101,7 @@ def run_on_cluster(runs: Sequence[Asked], *, address: str | None, watcher: Watch
             with cluster(address) as workers:
                 _fill(open_, workers, watcher)
         for number, filling in fillings.items():
-            found[number] = told(partial(_completed, filling, watcher))
+            found[number] = told(partial(_completed, filling, watcher)) if filling.ended is None else filling.ended
     return [found[number] for number in range(len(runs))]
 
 
@@ -118,10 +123,10 @@ def _fill(fillings: Sequence[_Filling], workers: Cluster, watcher: Watcher) -> N
     start = time.perf_counter()
     board = _Board(watcher)
     try:
-        workers.run([unit for one in fillings for unit in one.units(workers, board)])
+        workers.run([unit for one in fillings for unit in one.begin(workers, board)])
     finally:
         for one in fillings:
-            if one.folder.has("provenance.json"):
+            if one.ended is None and one.folder.has("provenance.json"):
                 note_duration(one.folder, time.perf_counter() - start)
     if workers.lost:
         watcher.note(
@@ -163,14 +168,52 @@ class _Filling:
     begun: Opened
     out: set[str] = field(default_factory=set)
     """Arms that the cluster leaves alone: stopped for their errors, or not to be prepared there."""
+    ended: Exception | None = None
+    """Why this run ended here, as with a disk that is full or a folder that is damaged; the others go on."""
 
     @property
     def folder(self) -> RunFolder:
         return self.begun.folder
 
-    def units(self, workers: Cluster, board: _Board) -> Iterator[Unit]:
+    def begin(self, workers: Cluster, board: _Board) -> Sequence[Unit]:
         """What is done first: settling the bench, or, where it is settled, everything after it."""
         self._workers, self._board = workers, board
+        return self._alone(self._units)
+
+    def _alone(self, what: Callable[[], Iterable[Unit]]) -> Sequence[Unit]:
+        """What is to be done next; an error in it ends this run and no other."""
+        if self.ended is not None:
+            return ()
+        found = told(lambda: tuple(what()))
+        if isinstance(found, Exception):
+            self.ended = found
+            return ()
+        return found
+
+    def _unit(
+        self,
+        what: str,
+        args: tuple[object, ...],
+        then: Callable[[Any], Iterable[Unit]],
+        *,
+        urgency: int,
+        place: _Place | None = None,
+    ) -> Unit:
+        """A call for this run; neither made nor heard where the run has ended, or its arm was left out meanwhile."""
+
+        def wanted() -> bool:
+            return self.ended is None and (place is None or place.arm not in self.out)
+
+        return Unit(
+            WORK[what],
+            args,
+            lambda result: self._alone(partial(then, result)) if wanted() else (),
+            urgency,
+            wanted,
+            f"{self.asked.ready.scenario.name}: {what}{f' {place.arm} {place.seed}' if place else ''}",
+        )
+
+    def _units(self) -> Iterator[Unit]:
         ready, options, key = self.asked.ready, self.asked.options, self.folder.key().key
         embedder = ready.embedder
         kit = Kit(
@@ -183,16 +226,10 @@ class _Filling:
             ready.engine.identity.digest,
             embedder.digest if embedder else "",
         )
-        self._kit: Shared = workers.share(f"{key} {self.folder.path}", kit)
+        self._kit: Shared = self._workers.share(f"{key} {self.folder.path}", kit)
         if not options.retry_errors:
             self.out = set(over_budget(self.folder))
-        yield Unit(
-            cluster_work.settle,
-            (self._kit, self._chosen()),
-            self._settled,
-            SETTLE,
-            name=f"{ready.scenario.name}: settle",
-        )
+        yield self._unit("settle", (self._kit, self._chosen()), self._settled, urgency=SETTLE)
 
     def _chosen(self) -> tuple[Choice | None, ChosenRetrieval | None]:
         """What an earlier sitting chose."""
@@ -251,16 +288,7 @@ class _Filling:
             return self._shares(place, recipe)
         urgency = TUNE if arm(place.arm).needs.tuning else PREPARE
         args = (self._kit, self._known, place.arm, place.seed)
-        return [
-            Unit(
-                cluster_work.prepare,
-                args,
-                partial(self._prepared, place),
-                urgency,
-                self._wanted(place),
-                self._named("prepare", place),
-            )
-        ]
+        return [self._unit("prepare", args, partial(self._prepared, place), urgency=urgency, place=place)]
 
     def _prepared(self, place: _Place, made: Made | Failed) -> Iterable[Unit]:
         if isinstance(made, Failed):
@@ -301,30 +329,12 @@ class _Filling:
             f"{self._kit.key} {place.arm} {place.seed} {recipe.adapter_digest}", (recipe, files)
         )
         of = shares_of(len(cases) - len(done), workers=len(self._workers.workers))
-        then, wanted = partial(self._answered, place), self._wanted(place)
-        return [
-            Unit(
-                cluster_work.answer,
-                (self._kit, self._known, shared, (done, (i, of))),
-                then,
-                ANSWER,
-                wanted,
-                self._named("answer", place),
-            )
-            for i in range(of)
-        ]
-
-    def _named(self, what: str, place: _Place) -> str:
-        return f"{self.asked.ready.scenario.name}: {what} {place.arm} {place.seed}"
-
-    def _wanted(self, place: _Place) -> Callable[[], bool]:
-        return lambda: place.arm not in self.out
+        args, then = (self._kit, self._known, shared), partial(self._answered, place)
+        return [self._unit("answer", (*args, (done, (i, of))), then, urgency=ANSWER, place=place) for i in range(of)]
 
     def _answered(self, place: _Place, made: Answered | Failed) -> Iterable[Unit]:
         if isinstance(made, Failed):
             return self._given_up(f"answering {place.arm}", made)
-        if place.arm in self.out:
-            return ()
         for batch in made.batches:
             self._append(place, batch)
         place.folder.append("usage.jsonl", [made.usage])

@@ -14,9 +14,12 @@ from harness.experiment.prepared import Prepared
 from harness.experiment.probes.base import tuned_among
 from harness.experiment.probes.seeds import seeds_wanted
 from harness.generation.cache import CODE_VERSION
-from harness.scenario import Scenario, TuningWish
+from harness.scenario import EndpointWish, Scenario, TuningWish
 from harness.spool import digest_of
 from harness.store import RunFolder, RunKey, StoredRule
+
+OF_ENDPOINT = ("window", "length_field")
+"""What is cut to fit a prompt, and what the server is told of the longest answer."""
 
 
 def run_key(ready: Prepared, options: RunOptions) -> RunKey:
@@ -39,6 +42,7 @@ def run_key(ready: Prepared, options: RunOptions) -> RunKey:
         "embedder": ready.embedder.digest if ready.embedder else "",
     }
     parts |= {name: value for name, value in _wishes(scenario).items() if value}
+    parts |= _of_endpoint(scenario.endpoint)
     if scenario.tuning != TuningWish():
         parts["tuning"] = _digest(scenario.tuning)
     if scenario.held_to_schema:
@@ -63,6 +67,16 @@ def _wishes(scenario: Scenario) -> dict[str, str | None]:
         "reranker": scenario.reranker,
         "vector store": scenario.vector_store,
     }
+
+
+def _of_endpoint(wish: EndpointWish | None) -> dict[str, str]:
+    """Settings of an endpoint that change answers and are not in the model's digest, where they are not the usual ones;
+    so a run that says nothing of them is one with the usual ones."""
+    if wish is None:
+        return {}
+    usual = EndpointWish(wish.url, wish.model)
+    settings = {name: (getattr(wish, name), getattr(usual, name)) for name in OF_ENDPOINT}
+    return {f"{name} of the endpoint": str(value) for name, (value, default) in settings.items() if value != default}
 
 
 def _digest(record: object) -> str:

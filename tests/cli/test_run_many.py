@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 
 import pytest
+from fake_ray import Handle, runs_go_to
 from fakes import tiny_scenario, write_scenario_files
 
 from harness import api
@@ -74,6 +75,22 @@ def test_two_runs_do_not_go_into_one_folder(bakeoff, scenario, tmp_path):
 def test_an_address_needs_the_engine_that_it_is_for(bakeoff, scenario):
     code, _, err = bakeoff("run", scenario, *FEW, "--address", "host:6379")
     assert (code, "so it needs --engine ray" in err) == (2, True)
+
+
+def test_on_a_cluster_too_a_run_that_ends_on_the_way_stops_none_and_its_exit_code_is_the_commands(
+    bakeoff, scenario, small, tmp_path, monkeypatch
+):
+    def in_the_way(work, args):
+        if args[0].box[0]().scenario.name == "small":
+            (tmp_path / "out" / "small" / "predictions.jsonl").mkdir(exist_ok=True)
+
+    runs_go_to(monkeypatch, Handle(faulty=in_the_way))
+    code, out, err = bakeoff("run", small, scenario, *FEW, "--engine", "ray", "--out", tmp_path / "out")
+    assert code == 2
+    assert f"bakeoff: {small}: " in err
+    assert "predictions.jsonl cannot be written" in err
+    assert [file.parent.name for file in tmp_path.glob("out/*/verdict.json")] == ["capitals"]
+    assert out.count("Report: ") == 2
 
 
 def test_without_ray_its_engine_is_one_sentence(bakeoff, scenario, tmp_path, monkeypatch):

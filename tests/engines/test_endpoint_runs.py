@@ -8,7 +8,7 @@ import pytest
 from fakes import FakeEmbedder, tiny_scenario, write_scenario_files
 from loopback import Loopback
 
-from harness.errors import InputProblems, RunStopped, UserError
+from harness.errors import InputProblems, RunFolderError, RunStopped, UserError
 from harness.experiment.latency import latency_cases
 from harness.experiment.options import RunOptions, Silent
 from harness.experiment.run import prepare, run_prepared
@@ -66,6 +66,18 @@ def test_every_arm_that_does_not_train_is_asked_and_the_others_say_why_not(scena
     assert spent.tokens_in == 20 * spent.requests, "as the server counted them"
     assert spent.money is None, "nobody named prices"
     assert any(one.first_token_seconds is not None for one in folder.latency())
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [({"window": 4096}, "window of the endpoint"), ({"length_field": "max_completion_tokens"}, "length_field of")],
+)
+def test_a_changed_setting_that_changes_answers_is_another_run(scenario, tmp_path, served, changed, named):
+    server = served()
+    ran(scenario, tmp_path / "run", server, arms=("prompt",))
+    ran(scenario, tmp_path / "run", server, arms=("prompt",), settings={"concurrency": 2})
+    with pytest.raises(RunFolderError, match=f"holds another run: {named}.* changed since it began"):
+        ran(scenario, tmp_path / "run", server, arms=("prompt",), settings=changed)
 
 
 def test_no_key_is_written_anywhere(scenario, tmp_path, served):

@@ -6,6 +6,7 @@ from collections import Counter
 from types import SimpleNamespace
 
 import pytest
+from fake_ray import FakeRay, Handle, Remote, WorkerLost, cluster
 from fakes import FakeModel, tiny_bench, tiny_scenario
 
 from harness.arms.base import Needs, Request
@@ -17,53 +18,6 @@ from harness.experiment.many import Asked
 from harness.experiment.options import RunOptions
 from harness.records import Recipe
 from harness.scenario import EndpointWish, Experiments
-
-
-class WorkerLost(Exception):
-    """As Ray says it."""
-
-
-class FakeRay:
-    """Calls are made when they are waited for, the first one first."""
-
-    exceptions = SimpleNamespace(RayError=WorkerLost, RayTaskError=type("RayTaskError", (WorkerLost,), {}))
-
-    def wait(self, refs, *, timeout):
-        return refs[:1], refs[1:]
-
-    def get(self, ref):
-        return ref()
-
-
-class Remote:
-    """A method of an actor."""
-
-    def __init__(self, method):
-        self.method = method
-
-    def options(self, **_):
-        return self
-
-    def remote(self, *args):
-        return lambda: self.method(*args)
-
-
-class Handle:
-    """An actor in this process; some calls take it down."""
-
-    def __init__(self, *, deadly=(), digest="same"):
-        self.deadly, self.made, self.worker = deadly, [], Worker()
-        self.ready, self.do = Remote(lambda: digest), Remote(self._do)
-
-    def _do(self, work, args):
-        self.made.append(args)
-        if args in self.deadly:
-            raise WorkerLost
-        return self.worker.do(work, args)
-
-
-def cluster(*handles):
-    return Cluster(FakeRay(), list(handles), threads=1, gpus=0, digest="same")
 
 
 def unit(*args, then=lambda result: (), work=lambda *args: args, **changes):
@@ -108,6 +62,36 @@ def test_what_goes_wrong_in_a_call_is_its_result():
     results = []
     cluster(Handle()).run([unit(work=broken, then=lambda result: results.append(result) or ())])
     assert results == [Failed("ValueError: no such thing")]
+
+
+def test_what_goes_wrong_around_a_call_is_its_result_too_and_the_others_are_made():
+    """As where its result cannot be sent; the worker lives on."""
+    results = []
+    made = cluster(Handle(faulty=lambda work, args: args == ("x",)))
+    made.run([unit(n, then=lambda result: results.append(result) or ()) for n in ("a", "x", "b")])
+    assert results == [("a",), Failed("TypeError: its result cannot be sent"), ("b",)]
+    assert made.lost == 0
+
+
+def test_a_worker_that_cannot_say_its_version_is_one_sentence():
+    with pytest.raises(UserError, match=r"does not work: ImportError: no harness\. Install the same version"):
+        cluster(Handle(digest=ImportError("no harness"))).run([unit("a")])
+
+
+def fallen(*args):
+    """As Ray says it of an actor that could not be made: a traceback."""
+    raise WorkerLost(
+        "The actor died, ray::Worker.__init__()\n  File x, line 6\nModuleNotFoundError: No module named 'harness'\n"
+    )
+
+
+def test_workers_that_fall_over_as_they_are_started_end_the_wait_and_those_that_do_not_do_the_work():
+    results, good, bad = [], Handle(), Handle()
+    bad.ready = Remote(fallen)
+    cluster(bad, good).run([unit(n, then=lambda result: results.append(result) or ()) for n in range(3)])
+    assert results == [(0,), (1,), (2,)]
+    with pytest.raises(UserError, match=r"No worker .* be started: ModuleNotFoundError: No module named 'harness'\. I"):
+        cluster(bad, bad).run([unit("a")])
 
 
 def test_a_worker_with_another_version_of_the_harness_is_refused():

@@ -2,13 +2,17 @@
 
 import json
 import os
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from fake_ray import FakeRay, Handle, runs_go_to
 from fakes import FakeEngine, FakeModel, FakeWatcher, fake_run, prepared, tiny_scenario, write_scenario_files
 
+from harness.engines.ray_cluster import Failed, Unit, cluster
 from harness.errors import RunFolderError
+from harness.experiment import cluster_work
 from harness.experiment.cluster_runs import run_on_cluster
 from harness.experiment.many import Asked
 from harness.experiment.options import RunOptions
@@ -141,3 +145,95 @@ def test_a_folder_on_other_storage_is_filled_as_one_here(machine, tmp_path):
         )
         assert not isinstance(ended, Exception), ended
     assert answers(tmp_path / "storage" / "run") == answers(tmp_path / "local")
+
+
+def test_a_result_that_cannot_be_sent_is_that_calls_and_the_worker_goes_on(machine):
+    results = []
+    with cluster(machine.address) as there:
+        calls = ((threading.Lock, ()), (len, ("abc",)))
+        there.run([Unit(work, args, lambda result: results.append(result) or ()) for work, args in calls])
+    failed, three = results
+    assert isinstance(failed, Failed)
+    assert "cannot pickle '_thread.lock'" in failed.why
+    assert (three, there.lost) == (3, 0)
+
+
+def of_run(name):
+    """Whether a call is for this scenario."""
+    return lambda args: args[0].box[0]().scenario.name == name
+
+
+def test_an_error_around_a_call_of_one_run_is_handed_to_this_machine_and_the_others_are_made_there(
+    tmp_path, monkeypatch
+):
+    wish = Overrides(arms=("prompt", "lora"), seeds=2)
+    paths = [scenario(tmp_path / name, cases=20 + n, country=f"Land{name}") for n, name in enumerate("abc")]
+    second = of_run("b")
+    faulty = Handle(faulty=lambda work, args: work is cluster_work.answer and second(args))
+    runs_go_to(monkeypatch, faulty, faulty)
+    watcher = FakeWatcher()
+    runs = [asked(path, tmp_path / "there" / path.name, overrides=wish) for path in paths]
+    assert all(hasattr(one, "verdict") for one in run_on_cluster(runs, address=None, watcher=watcher))
+    handed = [note for note in watcher.notes if "it is tried here" in note]
+    assert len(handed) == 4, "control, prompt, lora and its other seed"
+    assert all(note.startswith("b: answering") and "its result cannot be sent" in note for note in handed)
+    for path in paths:
+        fake_run(path, tmp_path / "here" / path.name, overrides=wish, remember=False)
+        assert answers(tmp_path / "there" / path.name) == answers(tmp_path / "here" / path.name)
+        assert verdict(tmp_path / "there" / path.name) == verdict(tmp_path / "here" / path.name)
+
+
+def test_a_run_whose_folder_cannot_be_written_on_the_way_ends_alone(tmp_path, monkeypatch):
+    wish = Overrides(arms=("prompt", "rag"), seeds=1)
+    paths = [scenario(tmp_path / name, cases=20, country=f"Land{name}") for name in "ab"]
+    first, asked_for = of_run("a"), []
+
+    def in_the_way(work, args):
+        if first(args):
+            asked_for.append(work)
+            (tmp_path / "out" / "a" / "predictions.jsonl").mkdir(exist_ok=True)
+
+    runs_go_to(monkeypatch, Handle(faulty=in_the_way))
+    runs = [asked(path, tmp_path / "out" / path.name, overrides=wish) for path in paths]
+    ended, finished = run_on_cluster(runs, address=None, watcher=FakeWatcher())
+    assert isinstance(ended, RunFolderError)
+    assert "predictions.jsonl cannot be written" in str(ended)
+    assert len(asked_for) < 7, "not everything more was asked of the cluster for it"
+    assert not RunFolder(tmp_path / "out" / "a").has("verdict.json")
+    fake_run(paths[1], tmp_path / "here", overrides=wish, remember=False)
+    assert finished.verdict == RunFolder(tmp_path / "here").verdict()
+
+
+def forgetful():
+    """An engine whose model fails wherever it is tuned."""
+    engine = FakeEngine(name="forgetful")
+
+    def refuse(prompts):
+        if engine.fake.memory:
+            raise RuntimeError("tuned, and nothing comes")
+
+    engine.fake.before_batch = refuse
+    return engine
+
+
+def test_a_seed_that_is_ready_after_its_arm_was_stopped_is_not_taken(tmp_path, monkeypatch):
+    """The second worker prepares the other seed for as long as the first has anything to do."""
+    path, wish = scenario(tmp_path / "s", cases=20), Overrides(arms=("prompt", "lora"), seeds=2)
+
+    def late(work, args):
+        return work is cluster_work.prepare and args[2:] == ("lora", 1)
+
+    first, second = Handle(), Handle()
+    runs_go_to(monkeypatch, first, second, ray=FakeRay(late))
+    watcher = FakeWatcher()
+    run_on_cluster([asked(path, tmp_path / "there", engine=forgetful(), overrides=wish)], address=None, watcher=watcher)
+    assert any(args[2:] == ("lora", 1) for args in (*first.made, *second.made)), "it was prepared"
+    assert any(note.startswith("lora was stopped") for note in watcher.notes)
+    fake_run(path, tmp_path / "here", engine=forgetful(), overrides=wish, remember=False)
+    there, here = answers(tmp_path / "there"), answers(tmp_path / "here")
+    assert {place for place, *_ in there} == {place for place, *_ in here} == {"."}
+    assert all(there[one] == here[one] for one in here), "of the stopped arm a whole share is there"
+    beside = [
+        {p.relative_to(out) for p in out.rglob("experiments/**/*")} for out in (tmp_path / "there", tmp_path / "here")
+    ]
+    assert beside[0] == beside[1], "nothing of the other seed is left"

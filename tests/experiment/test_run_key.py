@@ -1,5 +1,6 @@
 """What makes a run another run, and which folder it goes on in."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ from fakes import prepared, tiny_scenario, write_scenario_files
 from harness.errors import RunFolderError
 from harness.experiment.folder import begin, folder_for, run_key
 from harness.experiment.options import RunOptions
-from harness.scenario import Experiments, TuningWish
+from harness.scenario import EndpointWish, Experiments, TuningWish
 from harness.store import RunFolder
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -51,6 +52,31 @@ def test_a_setting_that_may_change_answers_is_part_of_the_key(ready, settings, p
 def test_what_is_always_part_of_the_key_changes_it(ready, settings, part):
     plain, found = run_key(ready, RunOptions()), changed(ready, **settings)
     assert {name for name in found.parts if found.parts[name] != plain.parts[name]} == {part}
+
+
+ENDPOINT = EndpointWish("http://localhost/v1", "m")
+
+
+@pytest.mark.parametrize(
+    ("settings", "part"),
+    [({"window": 4096}, "window of the endpoint"), ({"length_field": "max_completion_tokens"}, "length_field of the")],
+)
+def test_a_setting_of_an_endpoint_that_changes_answers_is_named_where_it_was_changed(ready, tmp_path, settings, part):
+    plain, other = changed(ready, endpoint=ENDPOINT), changed(ready, endpoint=replace(ENDPOINT, **settings))
+    folder = RunFolder(tmp_path / "run")
+    for first, second in ((plain, other), (other, plain)):
+        folder.path.mkdir()
+        begin(folder, first, ready)
+        begin(folder, first, ready)
+        with pytest.raises(RunFolderError, match=f"holds another run: {part}.* changed since it began"):
+            begin(folder, second, ready)
+        shutil.rmtree(folder.path)
+
+
+def test_the_usual_settings_of_an_endpoint_and_those_of_patience_are_no_part_of_the_key(ready):
+    """So folders of before there were such parts go on."""
+    patient = replace(ENDPOINT, timeout=5.0, retries=9, concurrency=2, max_cost=3.0, window=8192)
+    assert changed(ready, endpoint=patient).parts == run_key(ready, RunOptions()).parts
 
 
 def test_the_same_run_has_the_same_key_and_goes_on_where_it_was_left(ready, tmp_path):
