@@ -49,7 +49,7 @@ test-slow: setup
 	$(BIN)/pytest -m 'not gpu and not torture'
 
 torture: setup
-	BAKEOFF_TRIES=200 $(BIN)/pytest tests/torture -n 2 --dist loadfile -m 'not gpu'
+	BAKEOFF_TRIES=200 $(BIN)/pytest tests/torture -n 2 --dist worksteal -m 'not gpu'
 
 fuzz: setup
 	test -x build/fuzz/bin/python || $(PYTHON) -m venv build/fuzz

@@ -2,9 +2,9 @@
 
 Each try draws an attack for every place that takes other people's text: the scenario's name and instruction, cases,
 documents and their file names, what the model writes, the client's branding and the advice's title. The whole way is
-gone (advise, check, plan, run on fakes, score, compare, report in all formats), once with the attacks and once with
-harmless words in the same places, and nothing may differ but the words. Three tries by default; `make torture` makes as
-many as BAKEOFF_TRIES says (25 were made for docs/reliability.md).
+gone (advise, check, plan, run on fakes, score, compare, report in all formats) with the attacks, and once with harmless
+words in the same places, and nothing may differ but the words. Two tries by default; `make torture` makes as many as
+BAKEOFF_TRIES says.
 """
 
 import json
@@ -82,13 +82,20 @@ def command(monkeypatch, capsys, tmp_path):
     return call
 
 
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory):
+    """A folder for what harmless words come to, which the first try makes."""
+    return tmp_path_factory.mktemp("calm")
+
+
 @pytest.mark.parametrize("seed", range(TRIES))
-def test_nothing_that_comes_in_acts_anywhere(seed, command, tmp_path):
+def test_nothing_that_comes_in_acts_anywhere(seed, command, calm, tmp_path):
     rng = random.Random(seed)
     evil = {place: rng.choice(list(ATTACKS.values())) for place in PLACES}
-    calm = dict.fromkeys(PLACES, "harmless words")
     printed, folder = gone_all_the_way(evil, command, tmp_path / "evil")
-    _, plain = gone_all_the_way(calm, command, tmp_path / "calm")
+    plain = calm / "out"
+    if not (plain / "report.html").exists():
+        gone_all_the_way(dict.fromkeys(PLACES, "harmless words"), command, calm)
     for text in printed:
         assert not ACTING.search(text.replace("\r\n", "\n")), ACTING.search(text)
     for name in ("report", "advice"):
