@@ -485,7 +485,9 @@ class _Events:
         except (Refused, NoAnswer, TryLater):
             self._offered = False
             return
-        seen = self._seen if self._seen is not None else {one.id for one in told[:-1]}
+        seen = {one.id for one in told if one.text} if self._seen is None else self._seen
+        last = [one for one in told if one.text][-1:] if self._seen is None else []
+        seen -= {one.id for one in last}
         for one in told:
             if one.share is not None:
                 self._task.notify("tuning", min(1.0, one.share))
@@ -521,7 +523,7 @@ def _cleaned(task: Task, record: JobRecord) -> JobRecord:
 
 def _deleted(task: Task, record: JobRecord) -> tuple[str, ...]:
     """Delete what was uploaded; the ids of what stays."""
-    ids = [*_files_there(task, record).values(), record.training_file, record.validation_file]
+    ids = [record.training_file, record.validation_file, *_files_there(task, record).values()]
     return tuple(one for one in dict.fromkeys(ids) if one and not task.api.delete(one))
 
 
