@@ -17,10 +17,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from loopback import USAGE, streamed
+
 RECORDED = json.loads((Path(__file__).parent / "fixtures" / "openai_fine_tuning.json").read_text())
 RUNNING = ("validating_files", "queued", "running", "running")
 TOKENS_A_ROW = 21
-USAGE = {"prompt_tokens": 20, "completion_tokens": 2, "total_tokens": 22}
 
 
 class Provider:
@@ -222,6 +223,8 @@ class Provider:
                 return 404, {"error": {"message": f"The model `{model}` does not exist"}}
             word = self.learnt(model, word)
         self.chats[model] += 1
+        if body.get("stream"):
+            return 200, streamed(word)
         message = {"role": "assistant", "content": word}
         about = {"id": "x", "object": "chat.completion", "created": 0, "model": model, "usage": USAGE}
         return 200, {**about, "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
@@ -263,9 +266,9 @@ def _handler(home):
             if made is None:
                 return
             status, body = made
-            data = json.dumps(body).encode()
+            data = body if isinstance(body, bytes) else json.dumps(body).encode()
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", "text/event-stream" if data is body else "application/json")
             self.send_header("Content-Length", str(len(data)))
             self.send_header("retry-after-ms", "1")
             self.send_header("openai-poll-after-ms", "1")
