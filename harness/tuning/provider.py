@@ -398,13 +398,17 @@ def _held_to_epochs(task: Task, record: JobRecord) -> JobRecord:
     """End a job at once that would take more passes than were asked for: it could cost more than was set aside."""
     try:
         planned = task.api.job(record.job).epochs
-        if planned is None or planned <= record.epochs:
-            return record
-        task.api.cancel(record.job)
     except (Refused, NoAnswer, TryLater):
         return record
-    why = f"it planned {planned} passes where {record.epochs} were asked for, and was cancelled"
-    record = replace(record, status="cancelled", cause=why)
+    if planned is None or planned <= record.epochs:
+        return record
+    why = f"it planned {planned} passes where {record.epochs} were asked for"
+    try:
+        task.api.cancel(record.job)
+    except (Refused, NoAnswer, TryLater) as error:
+        task.tell(f"Fine-tuning: {record.job} can cost more than was set aside, because {why}. {error}")
+        return record
+    record = replace(record, status="cancelled", cause=f"{why}, and was cancelled")
     task.write(record)
     return record
 

@@ -90,7 +90,6 @@ def test_report_and_ledger_agree_on_what_the_job_cost(bakeoff, provider, asked, 
     page = (out / "report.md").read_text().replace("\\$", "$")
     assert f"Fine-tuning at the provider took 1 job of {tokens:,} tokens in all, for about $0.01" in page
     assert "Not known is what was trained there" in page
-    assert "--max-cost" not in page
 
 
 def test_the_tuned_model_is_paid_for_at_its_own_prices(bakeoff, provider, asked, out):
@@ -191,6 +190,17 @@ def test_further_training_seeds_are_jobs_that_only_a_budget_allows(bakeoff, prov
     assert [job["seed"] for job in provider.jobs] == list(range(jobs))
     findings = json.dumps([one.sentences for one in RunFolder(out).findings()])
     assert (why in findings) if why else ("not be run" not in findings)
+
+
+@pytest.mark.parametrize(("limit", "jobs"), [((), 1), (("--max-cost", "5"), 2)])
+def test_an_experiment_that_trains_has_its_jobs_too_where_a_budget_is_set(bakeoff, provider, asked, out, limit, jobs):
+    options = ("--experiments", "learning_curve", *limit)
+    assert bakeoff("run", asked(), "--arms", "prompt,lora", "--out", out, *options)[0] == 0
+    rows = [len(provider.content[job["training_file"]].splitlines()) for job in provider.jobs]
+    assert rows == [32, 16][:jobs]
+    (record,) = (out / "experiments" / "learning_curve").glob("*/variant.json")
+    failed = json.loads(record.read_text())["failed"]
+    assert (NO_LIMIT in failed) == (jobs == 1)
 
 
 @pytest.mark.parametrize(

@@ -279,6 +279,13 @@ def test_a_job_that_would_take_more_passes_than_asked_for_is_cancelled(provider,
     assert provider.cancelled == ["ftjob-1"]
 
 
+def test_where_such_a_job_cannot_be_cancelled_that_is_said(provider, folder, told):
+    provider.plan |= {"epochs": 9, "statuses_of": {"cancel": [403]}}
+    made(tuner_for(provider, folder, told), told)
+    assert "ftjob-1 can cost more than was set aside, because it planned 9 passes where 2 were asked for" in told.text
+    assert spent(folder).trained == 9 * 12 * TOKENS_A_ROW
+
+
 def test_an_experiment_begins_no_job_without_a_limit_and_stops_no_run_for_want_of_money(provider, folder, told):
     with pytest.raises(ArmFailed) as refused:
         made(tuner_for(provider, folder, told, main=False), told)
