@@ -1,6 +1,6 @@
 """A provider that fine-tunes, on this machine: files, jobs and chats as OpenAI's API has them.
 
-Bodies are the recorded ones of `fixtures/openai_fine_tuning.json` with their own ids and figures. A tuned model knows
+Bodies are the recorded ones of `data/openai_fine_tuning.json` with their own ids and figures. A tuned model knows
 what its training file teaches and nothing else. Run as a program it is a server of its own, which tests steer over HTTP
 (`POST /plan`, `GET /seen`), so that it outlives the commands that it kills.
 """
@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from loopback import USAGE, streamed
 
-RECORDED = json.loads((Path(__file__).parent / "fixtures" / "openai_fine_tuning.json").read_text())
+RECORDED = json.loads((Path(__file__).parent / "data" / "openai_fine_tuning.json").read_text())
 RUNNING = ("validating_files", "queued", "running", "running")
 TOKENS_A_ROW = 21
 
