@@ -483,6 +483,15 @@ class Spent:
     price_in: float | None = None
     """A million prompt tokens."""
     price_out: float | None = None
+    jobs: int = 0
+    """Fine-tuning jobs that trained something."""
+    trained: int = 0
+    """Tokens that they were billed for; of one whose tokens are not known, the most that it can have had."""
+    training_money: float | None = None
+    """What they cost, part of `money` where that is known; None: there were none."""
+    tuned_price_in: float | None = None
+    """A million prompt tokens of the tuned model, where it has prices of its own."""
+    tuned_price_out: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,6 +177,25 @@ NO_JUDGE = JudgeWish()
 
 
 @dataclass(frozen=True, slots=True)
+class FineTuningWish:
+    """Tuned arms are made by the server's own fine-tuning; the `[endpoint.fine_tuning]` table."""
+
+    price: float | None = None
+    """Money for a million training tokens; it must be told."""
+    epochs: int = 3
+    """Passes over the examples; never left to the provider, so that the most that a job can cost is known."""
+    model: str | None = None
+    """What is tuned; None: the model that answers."""
+    suffix: str = "bakeoff"
+    """Part of the tuned model's name."""
+    price_in: float | None = None
+    """Money for a million prompt tokens of the tuned model; None: as for the model that answers."""
+    price_out: float | None = None
+    leave_out: tuple[str, ...] = ()
+    """Fields of a job that the server does not take: `seed`, `suffix`, `metadata`, `method`."""
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointWish:
     """A server that answers in the place of weights on this machine; the `[endpoint]` table. No key stands here."""
 
@@ -209,6 +228,8 @@ class EndpointWish:
     """Fields that the server does not take: `temperature`, `seed`."""
     adapters: Mapping[str, str] = field(default_factory=dict)
     """Tuned arm -> the name under which the server answers with it; it was trained elsewhere."""
+    fine_tuning: FineTuningWish | None = None
+    """How the server is to make the other tuned arms; None: it is not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,7 @@ def plan_sentences(plan: Plan) -> list[str]:
 
 def _takes(plan: Plan) -> list[str]:
     """Time and this machine's memory; of a server requests, tokens and money."""
+    from harness.experiment.provider_plan import tuning_sentence
     from harness.experiment.requests import asking_sentences
 
     embedder = f" and {plan.embedder}" if plan.embedder else ""
@@ -92,6 +93,7 @@ def _takes(plan: Plan) -> list[str]:
         ]
     return [
         *asking_sentences(plan.endpoint),
+        *([tuning_sentence(plan.tuning)] if plan.tuning else []),
         f"How long that takes is the server's to say: about {numbers.seconds(plan.minutes * 60)} as far as is known "
         f"here. {plan.model} answers there"
         + (f"; {plan.embedder} searches on this machine." if plan.embedder else "."),

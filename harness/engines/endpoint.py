@@ -1,10 +1,10 @@
-"""The engine over an OpenAI-compatible server: it answers, and trains nothing."""
+"""The engine over an OpenAI-compatible server: it answers, and trains nothing unless its provider does."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +13,7 @@ from pathlib import Path
 from harness.arms.bench import Notify, Tuner
 from harness.disk import write_whole
 from harness.engines.adapters import SERVED_FILE
+from harness.engines.fine_tuning import ProviderTuner
 from harness.errors import ArmFailed, UserError
 from harness.models.base import Message, ModelIdentity, Stop
 from harness.models.endpoint import EndpointFailed, EndpointJob, EndpointModel, EndpointState
@@ -35,6 +36,10 @@ class EndpointEngine:
     wish: EndpointWish
     folder: list[Path] = field(default_factory=list, compare=False, repr=False)
     """The run's folder, once it is begun."""
+    as_object: bool = False
+    """Labels are asked for inside an object."""
+    tell: list[Callable[[str], None]] = field(default_factory=list, compare=False, repr=False)
+    """Who is told how a fine-tuning job is getting on, once the run is begun."""
 
     @cached_property
     def model(self) -> EndpointModel:
@@ -51,7 +56,9 @@ class EndpointEngine:
             length_field=wish.length_field,
             extra=wish.extra,
             leave_out=wish.leave_out,
-            state=EndpointState(ledger=Ledger(prices_of(wish), limit=wish.max_cost)),
+            state=EndpointState(
+                ledger=Ledger(prices_of(wish), limit=wish.max_cost, tuned=_tuned_prices(wish), currency=wish.currency)
+            ),
         )
 
     @property
@@ -59,16 +66,36 @@ class EndpointEngine:
         """Address and names: which weights those are is not known here, and they take no room here."""
         about = self.model.description
         digest = about.digest
-        if self.wish.adapters:
-            names = json.dumps(dict(self.wish.adapters), sort_keys=True)
-            digest = hashlib.sha256(f"{digest}{names}".encode()).hexdigest()
+        wish, tuned = self.wish, self.wish.fine_tuning
+        if wish.adapters or tuned:
+            names = json.dumps(dict(wish.adapters), sort_keys=True)
+            how = json.dumps([tuned.model or wish.model, tuned.epochs, sorted(tuned.leave_out)]) if tuned else ""
+            digest = hashlib.sha256(f"{digest}{names}{how}".encode()).hexdigest()
         return ModelIdentity(about.name, digest, 0.0)
 
     def tuner(self, folder: Path, *, quick: bool, seed: int, wish: TuningWish, use_cache: bool) -> Tuner | None:
-        """What was trained elsewhere, for the run itself; None where something would have to be trained."""
-        if not self.wish.adapters or folder not in self.folder:
-            return None
-        return ServedTuner(self.wish.adapters, folder)
+        """What was trained elsewhere, for the run itself, or the provider's fine-tuning; None without either."""
+        main, wanted = folder in self.folder, self.wish.fine_tuning
+        served = ServedTuner(self.wish.adapters, folder) if self.wish.adapters and main else None
+        if wanted is None:
+            return served
+        return ProviderTuner(
+            self.model,
+            wanted,
+            folder,
+            seed,
+            main=main,
+            limited=self.wish.max_cost is not None,
+            take_over=use_cache,
+            as_object=self.as_object,
+            served=served,
+            names=tuple(self.wish.adapters),
+            tell=self._say,
+        )
+
+    def _say(self, text: str) -> None:
+        for one in self.tell[-1:]:
+            one(text)
 
     @contextmanager
     def adapted(self, adapter: Path | None) -> Iterator[None]:
@@ -77,10 +104,11 @@ class EndpointEngine:
         before = state.served
         if adapter is not None:
             state.served = json.loads((adapter / SERVED_FILE).read_bytes())["model"]
+            state.ledger.asks_tuned = True
         try:
             yield
         finally:
-            state.served = before
+            state.served, state.ledger.asks_tuned = before, False
 
     def begin(self, folder: RunFolder, scenario: Scenario) -> None:
         """Keep what is paid in the run's folder, and ask once whether the server answers, and holds to a form.
@@ -134,7 +162,9 @@ class ServedTuner:
 
 def engine_of(scenario: Scenario) -> EndpointEngine | None:
     """The endpoint's engine where the scenario names one."""
-    return EndpointEngine(scenario.endpoint) if scenario.endpoint is not None else None
+    if scenario.endpoint is None:
+        return None
+    return EndpointEngine(scenario.endpoint, as_object=scenario.held_to_labels and scenario.kind is Kind.LABELS)
 
 
 def prices_of(wish: EndpointWish) -> Prices | None:
@@ -142,6 +172,14 @@ def prices_of(wish: EndpointWish) -> Prices | None:
     if wish.price_in is None or wish.price_out is None:
         return None
     return Prices(wish.price_in, wish.price_out, wish.currency)
+
+
+def _tuned_prices(wish: EndpointWish) -> Prices | None:
+    """Those of the tuned model where it has its own."""
+    tuned = wish.fine_tuning
+    if tuned is None or tuned.price_in is None or tuned.price_out is None:
+        return None
+    return Prices(tuned.price_in, tuned.price_out, wish.currency)
 
 
 def _form(scenario: Scenario) -> Stop | None:

@@ -10,6 +10,7 @@ from importlib.resources import files
 
 import msgspec
 
+from harness.engines.fine_tuning import NO_LIMIT
 from harness.experiment.options import RunOptions
 from harness.experiment.prepared import Prepared
 from harness.experiment.probes.answer import answer_probe
@@ -37,6 +38,8 @@ NEED_WEIGHTS = ("documents_in_weights", "full_tuning", "seeds")
 def cannot_run(name: str, scenario: Scenario, arms: tuple[str, ...]) -> str | None:
     """Why an experiment cannot be run on this scenario with these arms; None where it can."""
     if scenario.endpoint is not None and name in NEED_WEIGHTS:
+        if name == SeedsProbe.name and scenario.endpoint.fine_tuning is not None:
+            return NO_LIMIT if scenario.endpoint.max_cost is None else probe(name).missing(scenario, arms)
         return "it trains the model, and the model answers behind an endpoint: its weights are not here"
     return probe(name).missing(scenario, arms)
 

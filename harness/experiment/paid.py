@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from harness.engines.endpoint import EndpointEngine
 from harness.errors import RunStopped
+from harness.experiment.options import Watcher
 from harness.experiment.prepared import Prepared
 from harness.models.endpoint_ledger import BudgetSpent
 from harness.publish import numbers
@@ -16,7 +17,7 @@ from harness.store import RunFolder
 
 
 @contextmanager
-def paid(ready: Prepared, folder: RunFolder) -> Iterator[None]:
+def paid(ready: Prepared, folder: RunFolder, watcher: Watcher) -> Iterator[None]:
     """Count what is asked inside where the model is behind an endpoint; elsewhere nothing happens.
 
     Raises:
@@ -26,6 +27,7 @@ def paid(ready: Prepared, folder: RunFolder) -> Iterator[None]:
     if not isinstance(engine, EndpointEngine):
         yield
         return
+    engine.tell.append(watcher.note)
     try:
         engine.begin(folder, ready.scenario)
         yield

@@ -16,7 +16,8 @@ import msgspec
 
 from harness.disk import write_whole
 from harness.engines.local import BUDGET_CPU, BUDGET_CPU_QUICK
-from harness.experiment.probes.base import TUNED
+from harness.experiment.probes.base import TUNED, Effort
+from harness.experiment.provider_plan import TuningPlan, tuning_plan, with_tuning
 from harness.experiment.requests import USUAL_SECONDS, EndpointPlan, Sizes, arm_asking, endpoint_plan
 from harness.experiment.resources import Fit, needs
 from harness.experiment.setup import FRAMING_CASES, Lineup
@@ -64,6 +65,8 @@ class ExperimentPlan:
     cannot: str = ""
     answers: float = 0.0
     """Sets of an arm's answers to all cases."""
+    trainings: float = 0.0
+    """Trainings of a tuned arm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,8 @@ class Plan:
     """Whether the model fits the device, for each kind of work; empty where its files do not say how large it is."""
     endpoint: EndpointPlan | None = None
     """What is asked of a server; None where the weights are on this machine."""
+    tuning: TuningPlan | None = None
+    """What its provider is to tune."""
 
 
 def make_plan(
@@ -135,6 +140,9 @@ def make_plan(
         scenario, places.arms, [e.name for e in experiments if not e.cannot], quick=quick, weights_mb=weights_mb
     )
     asking = _asking(scenario, places.arms, experiments, quick=quick)
+    tuning = _tuning(scenario, places.arms, experiments, quick=quick)
+    if asking is not None and tuning is not None and scenario.endpoint is not None:
+        asking = with_tuning(asking, tuning, scenario.endpoint)
     minutes = sum(a.minutes for a in arms) + sum(e.minutes for e in experiments) + 0.5
     if asking is not None and scenario.endpoint is not None:
         minutes = asking.requests * USUAL_SECONDS * factor / scenario.endpoint.concurrency / 60
@@ -159,6 +167,7 @@ def make_plan(
         cases_for_gap=needed,
         minutes=minutes,
         endpoint=asking,
+        tuning=tuning,
         memory_mb=taken.memory_mb,
         disk_mb=taken.disk_mb,
         cache_mb=taken.cache_mb,
@@ -187,7 +196,10 @@ def _experiment_plans(
         why = cannot_run(name, scenario, names)
         effort = one.effort(scenario, names, quick=quick)
         taken = 0.0 if why else effort.trainings * training + effort.answers * answering
-        yield ExperimentPlan(name, round(taken, 2), effort.what, why or "", answers=0.0 if why else effort.answers)
+        effort = Effort(what=effort.what) if why else effort
+        yield ExperimentPlan(
+            name, round(taken, 2), effort.what, why or "", answers=effort.answers, trainings=effort.trainings
+        )
 
 
 def _asking(
@@ -198,7 +210,7 @@ def _asking(
     if wish is None:
         return None
     shape, dev, cases = _shape(scenario), dev_size(len(scenario.train), quick=quick), len(scenario.cases)
-    sizes = Sizes(shape.instruction, shape.input, shape.output, 2 * PASSAGE_TOKENS)
+    sizes = _sizes(shape)
     arms = {}
     for name in names:
         _, options, _ = _extras(name, shape, quick=quick)
@@ -208,6 +220,22 @@ def _asking(
     framing = arm_asking("prompt", sizes, cases=0, dev=min(dev, FRAMING_CASES), options=3, timed=0)
     sets = {one.name: one.answers for one in experiments}
     return endpoint_plan(wish, arms, sets, framing=framing, most=scenario.max_new_tokens)
+
+
+def _sizes(shape: _Shape) -> Sizes:
+    return Sizes(shape.instruction, shape.input, shape.output, 2 * PASSAGE_TOKENS)
+
+
+def _tuning(
+    scenario: Scenario, names: Sequence[str], experiments: Sequence[ExperimentPlan], *, quick: bool
+) -> TuningPlan | None:
+    """What the endpoint's provider is to tune; None where it tunes nothing."""
+    if scenario.endpoint is None or scenario.endpoint.fine_tuning is None:
+        return None
+    dev = dev_size(len(scenario.train), quick=quick)
+    trainings = {one.name: one.trainings for one in experiments}
+    rows, sizes = len(scenario.train) - dev, _sizes(_shape(scenario))
+    return tuning_plan(scenario.endpoint, names, sizes, rows=rows, held=dev, trainings=trainings)
 
 
 def _power(scenario: Scenario, *, pairs: int) -> tuple[float | None, str, int | None]:

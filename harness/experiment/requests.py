@@ -60,6 +60,8 @@ class EndpointPlan:
     arms: dict[str, int]
     """Arm -> requests."""
     experiments: dict[str, int]
+    training_money: float | None = None
+    """Part of `money` that fine-tuning takes; None: nothing is tuned there."""
 
 
 def arm_asking(arm: str, sizes: Sizes, *, cases: int, dev: int, options: int, timed: int) -> Asking:
@@ -113,9 +115,12 @@ def asking_sentences(plan: EndpointPlan) -> list[str]:
         f"tokens read and {numbers.count(plan.tokens_out)} written; what is in the cache of earlier runs is not asked "
         "again."
     )
+    if plan.money is None and plan.training_money is not None:
+        return [said, "What the requests cost is not known: no prices were named for them (--price IN/OUT)."]
     if plan.money is None:
         return [said, "What that costs is not known: no prices were named (--price IN/OUT, or [endpoint] price_in)."]
-    cost = f"At the prices named that is about {numbers.money(plan.money, plan.currency)}."
+    included = ", fine-tuning included" if plan.training_money is not None else ""
+    cost = f"At the prices named that is about {numbers.money(plan.money, plan.currency)}{included}."
     if plan.max_cost is None:
         return [said, f"{cost} There is no limit (--max-cost sets one)."]
     short = " That is more than the limit: the run would stop on the way." if plan.money > plan.max_cost else ""

@@ -16,6 +16,7 @@ from harness.arms.registry import arm, registered
 from harness.engines.adapters import is_whole
 from harness.engines.answering import answer_cases
 from harness.engines.endpoint import engine_of
+from harness.engines.fine_tuning import forget_failed
 from harness.engines.local import Engine, LocalEngine, held_in
 from harness.engines.vllm import answering_by_vllm
 from harness.errors import RunFolderError, UserError, stop_where_short
@@ -223,7 +224,9 @@ def complete(begun: Opened, ready: Prepared, *, options: RunOptions, watcher: Wa
     if begun.settled:
         return Finished(folder, finish(folder))
     start = time.perf_counter()
-    with paid(ready, folder):
+    if options.retry_errors:
+        forget_failed(folder)
+    with paid(ready, folder, watcher):
         cached = _answer_everything(folder, ready, options=options, watcher=watcher)
     seconds = time.perf_counter() - start
     watcher.stage("verdict")

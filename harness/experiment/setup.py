@@ -11,6 +11,7 @@ from harness.arms.bench import Bench
 from harness.arms.registry import arm, registered
 from harness.audit.leaks import without_leaks
 from harness.audit.report import Audit, audit
+from harness.engines.fine_tuning import MADE
 from harness.errors import MissingModel
 from harness.experiment.options import RunOptions, Watcher
 from harness.experiment.split import split_dev
@@ -54,6 +55,8 @@ def _missing(name: str, scenario: Scenario, *, can_tune: bool) -> str | None:
     needs = arm(name).needs
     if not (needs.tuning and scenario.endpoint is not None):
         return _missing_here(name, scenario, can_tune=can_tune)
+    if scenario.endpoint.fine_tuning is not None and name in MADE and name not in scenario.endpoint.adapters:
+        return _missing_here(name, scenario, can_tune=True)
     if name not in scenario.endpoint.adapters:
         return "the model answers behind an endpoint, and its weights are not here to be tuned"
     return NO_DOCUMENTS if needs.documents and not scenario.documents else None

@@ -8,7 +8,7 @@ case takes every byte of the prompt for a token and the longest answer as given.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.errors import RunStopped
 from harness.models.base import Completion
@@ -52,24 +52,36 @@ class Paid:
     """The endpoint counted the tokens."""
     again: bool = True
     """The answer may be used again; not so where it was timed, or is none."""
+    trained: int | None = None
+    """Tokens of a fine-tuning job, whose latest line counts: its worst case, then what it came to. None: a request."""
 
 
 class Ledger:
     """Counts money and keeps answers; safe to use from several threads. Without a folder it keeps nothing."""
 
-    def __init__(self, prices: Prices | None = None, *, limit: float | None = None) -> None:
-        self.prices, self.limit = prices, limit
+    def __init__(
+        self,
+        prices: Prices | None = None,
+        *,
+        limit: float | None = None,
+        tuned: Prices | None = None,
+        currency: str = "",
+    ) -> None:
+        self.prices, self.limit, self.tuned, self.currency = prices, limit, tuned, currency
+        self.asks_tuned = False
+        """Whether a tuned model is asked at present, at the prices `tuned` where there are any."""
         self._folder: RunFolder | None = None
         self._turn = threading.Condition()
         self._reserved = 0.0
         self._under_way = 0
         self._answers: dict[str, Completion] = {}
+        self._jobs: dict[str, Paid] = {}
         self._spent = self._nothing()
 
     def open(self, folder: RunFolder) -> None:
         """Keep what is paid in this run folder; what was paid in it before counts."""
         with self._turn:
-            self._folder, self._answers, self._spent = folder, {}, self._nothing()
+            self._folder, self._answers, self._jobs, self._spent = folder, {}, {}, self._nothing()
             for one in folder.lines(FILE, Paid):
                 self._count(one)
 
@@ -88,7 +100,7 @@ class Ledger:
         Raises:
             BudgetSpent: it does not fit.
         """
-        worst = self.prices.of(tokens_in, tokens_out) if self.prices else 0.0
+        worst = self.price(tokens_in, tokens_out) or 0.0
         with self._turn:
             while self.limit is not None and (self._spent.money or 0.0) + self._reserved + worst > self.limit:
                 if not self._under_way:
@@ -111,30 +123,86 @@ class Ledger:
                 self._under_way -= 1
                 self._turn.notify_all()
 
+    def reserve_training(self, job: str, tokens: int, *, money: float) -> None:
+        """Count a fine-tuning job at its worst case before it is begun, on disk too: a run that is killed knows of it.
+
+        Raises:
+            BudgetSpent: it does not fit.
+        """
+        with self._turn:
+            spent = (self._spent.money or 0.0) - self._money_of(job)
+            if self.limit is not None and spent + self._reserved + money > self.limit:
+                raise BudgetSpent(self._refused_training(spent, money))
+            self._note_training(job, tokens, money=money, counted=False)
+
+    def settle_training(self, job: str, tokens: int, *, money: float, counted: bool) -> None:
+        """Put what a fine-tuning job came to in the place of its worst case."""
+        with self._turn:
+            self._note_training(job, tokens, money=money, counted=counted)
+
+    def _note_training(self, job: str, tokens: int, *, money: float, counted: bool) -> None:
+        one = Paid(job, "", 0, 0, "trained", money, counted, again=False, trained=tokens)
+        if one == self._jobs.get(job):
+            return
+        if self._folder is not None:
+            self._folder.append(FILE, [one])
+        self._count(one)
+
+    def _money_of(self, job: str) -> float:
+        return (self._jobs[job].money or 0.0) if job in self._jobs else 0.0
+
     def price(self, tokens_in: int, tokens_out: int) -> float | None:
         """Money for a request; None where nobody named prices."""
-        return self.prices.of(tokens_in, tokens_out) if self.prices else None
+        prices = self.tuned if self.asks_tuned and self.tuned else self.prices
+        return prices.of(tokens_in, tokens_out) if prices else None
 
     def _nothing(self) -> Spent:
         if self.prices is None:
-            return Spent()
-        return Spent(money=0.0, currency=self.prices.currency, price_in=self.prices.read, price_out=self.prices.written)
+            return Spent(currency=self.currency)
+        found = Spent(
+            money=0.0, currency=self.prices.currency, price_in=self.prices.read, price_out=self.prices.written
+        )
+        if self.tuned is None:
+            return found
+        return replace(found, tuned_price_in=self.tuned.read, tuned_price_out=self.tuned.written)
 
     def _count(self, one: Paid) -> None:
+        if one.trained is not None:
+            self._count_training(one)
+            return
         if one.again:
             self._answers[one.request] = Completion(one.text, one.tokens_in, one.tokens_out, one.finish)
         so_far, money = self._spent, one.money
         if money is None:  # asked for before prices were named
             money = self.price(one.tokens_in, one.tokens_out)
-        self._spent = Spent(
-            so_far.requests + 1,
-            so_far.tokens_in + one.tokens_in,
-            so_far.tokens_out + one.tokens_out,
-            so_far.estimated + (not one.counted),
-            None if so_far.money is None or money is None else so_far.money + money,
-            so_far.currency,
-            so_far.price_in,
-            so_far.price_out,
+        self._spent = replace(
+            so_far,
+            requests=so_far.requests + 1,
+            tokens_in=so_far.tokens_in + one.tokens_in,
+            tokens_out=so_far.tokens_out + one.tokens_out,
+            estimated=so_far.estimated + (not one.counted),
+            money=None if so_far.money is None or money is None else so_far.money + money,
+        )
+
+    def _count_training(self, one: Paid) -> None:
+        before, so_far = self._money_of(one.request), self._spent
+        self._jobs[one.request] = one
+        known = self._jobs.values()
+        self._spent = replace(
+            so_far,
+            money=None if so_far.money is None else so_far.money - before + (one.money or 0.0),
+            jobs=sum(bool(job.trained) for job in known),
+            trained=sum(job.trained or 0 for job in known),
+            training_money=sum(job.money or 0.0 for job in known),
+        )
+
+    def _refused_training(self, spent: float, worst: float) -> str:
+        currency = self.prices.currency if self.prices else ""
+        so_far, most, next_one = (numbers.money(one, currency) for one in (spent, self.limit, worst))
+        return (
+            f"The budget does not allow a fine-tuning job: it could cost {next_one}, and {so_far} of {most} are spent. "
+            "Nothing was uploaded for it. What was answered is kept: the same command with a higher --max-cost goes on "
+            "from there."
         )
 
     def _refusal(self, worst: float) -> str:

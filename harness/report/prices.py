@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.publish import numbers
-from harness.records import APPROACH_OF, CONTROL, Cost
+from harness.records import APPROACH_OF, CONTROL, Cost, Spent
 from harness.report.advice_file import Bills
 from harness.report.data import ReportData
 
@@ -69,7 +69,7 @@ def priced(data: ReportData) -> Priced | None:
         return Priced(own.currency, "the client's own prices", arms, volume)
     spent = data.provenance.spent
     if bills is None and spent is not None and spent.price_in is not None and spent.price_out is not None:
-        named = {arm: _priced(cost, spent.price_in, spent.price_out, fixed={}) for arm, cost in measured.items()}
+        named = {arm: _priced(cost, *_named(data, arm, spent), fixed={}) for arm, cost in measured.items()}
         return Priced(spent.currency, "the prices named for the endpoint", named)
     if bills is None or not bills.token_prices:
         return None
@@ -80,6 +80,15 @@ def priced(data: ReportData) -> Priced | None:
         if rate is not None:
             arms[arm] = _priced(cost, rate.read, rate.written, fixed=fixed, beside=rate.beside, model=rate.model)
     return Priced(bills.currency, f"the price table of the advice ({numbers.date(bills.prices_date)})", arms, volume)
+
+
+def _named(data: ReportData, arm: str, spent: Spent) -> tuple[float, float]:
+    """The endpoint's prices for an arm: a tuned model may have its own."""
+    recipe = data.recipe_of.get(arm)
+    read, written = spent.price_in or 0.0, spent.price_out or 0.0
+    if recipe is None or recipe.adapter is None or spent.tuned_price_in is None or spent.tuned_price_out is None:
+        return read, written
+    return spent.tuned_price_in, spent.tuned_price_out
 
 
 def own_machines(bills: Bills) -> bool:

@@ -11,8 +11,9 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from harness.scenario import EndpointWish, Problem
+from harness.scenario import EndpointWish, FineTuningWish, Problem
 from harness.scenario_file.advice import shown
+from harness.scenario_file.fine_tuning import fine_tuning_fault, fine_tuning_problems
 
 LENGTH_FIELDS = ("max_tokens", "max_completion_tokens")
 MAY_BE_LEFT_OUT = ("temperature", "seed")
@@ -39,6 +40,7 @@ class EndpointSettings:
     extra: dict[str, Any] = field(default_factory=dict)
     leave_out: tuple[str, ...] = ()
     adapters: dict[str, str] = field(default_factory=dict)
+    fine_tuning: FineTuningWish | None = None
 
 
 NO_ENDPOINT = EndpointSettings()
@@ -83,6 +85,8 @@ def endpoint_problems(said: EndpointSettings | None, *, model: str | None) -> It
         )
     if (said.price_in is None) != (said.price_out is None):
         yield _problem("price_in and price_out belong together: money for a million tokens read, and written")
+    if said.fine_tuning is not None:
+        yield from fine_tuning_problems(said.fine_tuning, answers_priced=said.price_in is not None)
 
 
 def _problem(text: str) -> Problem:
@@ -182,5 +186,6 @@ CHECKS: Mapping[str, Callable[[object], str | None]] = {
     "extra": _fields,
     "leave_out": _left_out,
     "adapters": _adapters,
+    "fine_tuning": fine_tuning_fault,
 }
 """Setting -> what is wrong with a value, or None."""

@@ -287,7 +287,9 @@ def _scenario(files: _Files, settings: Settings, *, settled: Settled, warnings: 
 def _experiments(settings: Settings) -> Experiments:
     said = settings.experiments
     usual = Experiments()
-    seeds = said.seeds if settings.endpoint is None else 1  # nothing is trained there
+    seeds = said.seeds
+    if settings.endpoint is not None:  # there each training costs money, so more than one is asked for by name
+        seeds = (said.seeds or 1) if settings.endpoint.fine_tuning is not None else 1
     return Experiments(seeds, said.run, said.cases or usual.cases, said.stop_early, settings.judge)
 
 

@@ -162,7 +162,7 @@ def line_of(text: str, key: str, *, table: str = "") -> int | None:
         header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]", line)
         if header:
             current = header[1].strip("\"'")
-            if not table and current == key:
+            if current == (f"{table}.{key}" if table else key):
                 return number
         elif current == table and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line):
             return number

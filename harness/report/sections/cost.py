@@ -178,19 +178,31 @@ def _first_tokens(data: ReportData) -> str:
     return f" The first token came after a median of {', '.join(said)}." if said else ""
 
 
+def _trained(spent: Spent) -> str:
+    """What fine-tuning at the provider cost."""
+    if not spent.jobs:
+        return ""
+    money = numbers.money(spent.training_money, spent.currency)
+    return (
+        f" Fine-tuning at the provider took {numbers.counted(spent.jobs, 'job')} of {numbers.count(spent.trained)} "
+        f"tokens in all, for about {money} at the price named for it."
+    )
+
+
 def _paid(spent: Spent | None) -> str:
     """What the whole run asked of the endpoint."""
     if spent is None or not spent.requests:
         return ""
     cost = "what they cost is not known, because no prices were named"
     if spent.money is not None:
-        cost = f"at the prices named for it they cost about {numbers.money(spent.money, spent.currency)}"
+        requests = spent.money - (spent.training_money or 0.0)
+        cost = f"at the prices named for it they cost about {numbers.money(max(0.0, requests), spent.currency)}"
     guessed = (
         f" The endpoint did not count the tokens of {numbers.counted(spent.estimated, 'request')}: they are estimated."
         if spent.estimated
         else ""
     )
     return (
-        f" The whole run sent {numbers.counted(spent.requests, 'request')} with {numbers.count(spent.tokens_in)} "
-        f"tokens read and {numbers.count(spent.tokens_out)} written; {cost}.{guessed}"
+        f"{_trained(spent)} The whole run sent {numbers.counted(spent.requests, 'request')} with "
+        f"{numbers.count(spent.tokens_in)} tokens read and {numbers.count(spent.tokens_out)} written; {cost}.{guessed}"
     )

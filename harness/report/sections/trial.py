@@ -78,9 +78,16 @@ def _material(data: ReportData) -> str:
 
 def _arms(data: ReportData) -> Table:
     shown = (*data.real_arms, *(arm for arm in data.arms if arm == CONTROL))
-    rows = tuple((arm_label(arm), arm_explanation(arm)) for arm in shown)
+    rows = tuple((arm_label(arm), _explained(data, arm)) for arm in shown)
     return Table("The approaches that were tried", (Column("Arm"), Column("What it does")), rows)
 
 
 def _lower(sentence: str) -> str:
     return sentence[:1].lower() + sentence[1:]
+
+
+def _explained(data: ReportData, arm: str) -> str:
+    """What an arm is; of a tuned model behind an endpoint it is not known how it was tuned."""
+    if data.endpoint and arm == "lora":
+        return "A model tuned on the training examples, not here: by which method is not known."
+    return arm_explanation(arm)
