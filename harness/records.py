@@ -483,6 +483,10 @@ class Spent:
     price_in: float | None = None
     """A million prompt tokens."""
     price_out: float | None = None
+    batched: int = 0
+    """Requests of these that were sent in batches ..."""
+    batch_money: float | None = None
+    """... and the money of `money` that went to them, at the price of batches."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,15 @@ def answer_cases(
         yield Batch(open_)
 
 
+def open_prompts(
+    arm: Arm, recipe: Recipe, cases: Sequence[Case], *, bench: Bench, done: frozenset[str]
+) -> tuple[Job, tuple[int, ...]] | None:
+    """The job of an arm's prompts and which of them are neither done nor in the cache; None where it has none."""
+    made = zip(cases, _requests(arm, recipe, cases, bench=bench), strict=True)
+    asked = [(c, r) for c, r in made if not isinstance(r, Exception) and r.fixed is None]
+    return _Asking(arm.name, recipe.adapter_digest, bench, done, False, WHOLE).unanswered(asked)
+
+
 def _requests(arm: Arm, recipe: Recipe, cases: Sequence[Case], *, bench: Bench) -> Sequence[Request | Exception]:
     """What the arm asks for each case; where that fails for all of them at once, for each alone."""
     made = attempt(lambda: _one_each(arm.requests(recipe, cases, bench=bench), cases))
@@ -99,15 +108,29 @@ class _Asking:
 
     def batches(self, asked: Sequence[tuple[Case, Request]], lost: dict[str, str]) -> Iterator[Batch]:
         """Answer batch by batch; cases that cannot be asked are added to `lost`, with why."""
-        made = [(case, self._question(case, request)) for case, request in asked]
-        lost |= {case.id: why for case, why in made if isinstance(why, str)}
-        job, questions = self._started([one for _, one in made if isinstance(one, _Question)], lost)
+        job, questions = self._job(asked, lost)
         if job is None:
             return
         open_of = {batch: tuple(i for i in batch if questions[i].case.id not in self.done) for batch in job.batches}
         part, of = self.share
         for batch, open_ in [(batch, open_) for batch, open_ in open_of.items() if open_][part::of]:
             yield self._answered(job, open_ if self.alone else batch, open_=open_, questions=questions)
+
+    def unanswered(self, asked: Sequence[tuple[Case, Request]]) -> tuple[Job, tuple[int, ...]] | None:
+        """The job, and the questions that have no answer yet."""
+        job, questions = self._job(asked, {})
+        if job is None:
+            return None
+        known = self.bench.cache.get([one.key for one in questions])
+        open_ = (i for i, one in enumerate(questions) if one.case.id not in self.done and one.key not in known)
+        return job, tuple(open_)
+
+    def _job(
+        self, asked: Sequence[tuple[Case, Request]], lost: dict[str, str]
+    ) -> tuple[Job | None, Sequence[_Question]]:
+        made = [(case, self._question(case, request)) for case, request in asked]
+        lost |= {case.id: why for case, why in made if isinstance(why, str)}
+        return self._started([one for _, one in made if isinstance(one, _Question)], lost)
 
     def _question(self, case: Case, request: Request) -> _Question | str:
         """The question, or why it cannot be asked."""
