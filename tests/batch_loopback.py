@@ -82,7 +82,7 @@ class BatchLoopback:
         return self._done(asked, body, headers)
 
     def _done(self, asked, body, headers):
-        method, _, path = asked.partition(" ")
+        _, _, path = asked.partition(" ")
         if path == "/chat/completions":
             return self._chat(body)
         with self.lock:

@@ -29,8 +29,8 @@ FIRST_WAIT, LONGEST_WAIT, GROWTH = 5.0, 60.0, 1.5
 """Seconds between two looks at a batch."""
 SHORTEST_WAIT, LONGEST_HEEDED = 0.05, 3600.0
 """What is made of a `Retry-After` of nothing; the longest one that is taken at its word."""
-PATIENCE = 30
-"""Looks in a row that may fail."""
+LONGEST_SILENCE = 1800.0
+"""Seconds for which nothing need be heard of a batch."""
 FILE_SECONDS = 600.0
 """Patience with a file of hundreds of megabytes."""
 LOOKED_THROUGH = 1000

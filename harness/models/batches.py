@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
@@ -19,10 +20,10 @@ from harness.models.batch_results import NEVER_RUN, Line, Results, read_results
 from harness.models.batch_server import (
     FIRST_WAIT,
     GROWTH,
+    LONGEST_SILENCE,
     LONGEST_WAIT,
     MOST_BYTES,
     MOST_REQUESTS,
-    PATIENCE,
     BatchServer,
     Seen,
     line_writer,
@@ -95,8 +96,10 @@ class _UnderWay:
     requests: dict[str, Worst]
     held: float
     seen: Seen | None = None
-    silent: int = 0
-    """Looks in a row that failed."""
+    heard: float = field(default_factory=time.monotonic)
+    """When the endpoint last spoke of it."""
+    beside: bool = False
+    """Others were under way with it."""
 
 
 class _Waiting(NamedTuple):
@@ -161,6 +164,8 @@ class Batches:
         held = self._worst(about.requests.values())
         self.model.state.ledger.hold(held)
         self._under_way.append(_UnderWay(about.mark, about.arm, batch, dict(about.requests), held))
+        for one in self._under_way if len(self._under_way) > 1 else ():
+            one.beside = True
 
     def _worst(self, requests: Iterable[Worst]) -> float:
         every = list(requests)
@@ -297,11 +302,10 @@ class Batches:
         """Look at one batch and settle it where it has ended; the seconds that it asks to wait."""
         seen = server.look(batch.batch)
         if isinstance(seen, Exception):
-            batch.silent += 1
-            if batch.silent >= PATIENCE:
+            if time.monotonic() - batch.heard > LONGEST_SILENCE:
                 raise server.gone(batch.batch, seen)
             return wait_after(seen)
-        before, batch.seen, batch.silent = batch.seen, seen, 0
+        before, batch.seen, batch.heard = batch.seen, seen, time.monotonic()
         if before is None or (before.completed, before.status) != (seen.completed, seen.status):
             total = seen.total or len(batch.requests)
             watcher.note(
@@ -373,7 +377,7 @@ class Batches:
 
     def _sent_again(self, batch: _UnderWay, seen: Seen) -> bool:
         """Queue a batch again that failed because others were under way."""
-        again = set(seen.codes) & set(TOO_MUCH_AT_ONCE) and not seen.files and len(self._under_way) > 1
+        again = set(seen.codes) & set(TOO_MUCH_AT_ONCE) and not seen.files and batch.beside
         if not again or not all(name in self._asked for name in batch.requests):
             return False
         self._note(BatchNote(batch.mark, "settled", status=seen.status))

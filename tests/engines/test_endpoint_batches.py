@@ -13,7 +13,7 @@ import pytest
 from batch_loopback import BatchLoopback, line
 from fakes import FakeEmbedder, FakeWatcher, tiny_scenario, write_scenario_files
 
-from harness.errors import RunStopped, UserError
+from harness.errors import InputProblems, RunStopped, UserError
 from harness.experiment.options import RunOptions
 from harness.experiment.run import prepare, run_prepared
 from harness.models.batches import BatchNote
@@ -62,9 +62,7 @@ def ran(path, out, server, *, arms=("prompt", "rag"), settings=None, watcher=Non
         price_out=OUT,
     )
     overrides = Overrides(arms=arms, endpoint=replace(about, **(settings or {})))
-    options = RunOptions(
-        out=out, use_cache=False, remember=False, quick=True, overrides=overrides, retry_errors=retry
-    )
+    options = RunOptions(out=out, use_cache=False, remember=False, quick=True, overrides=overrides, retry_errors=retry)
     ready = prepare(path, options=options, load_embedder=lambda _: FakeEmbedder())
     return run_prepared(ready, options=options, watcher=watcher or FakeWatcher()).folder
 
@@ -113,7 +111,7 @@ def test_a_line_holds_the_very_bytes_of_a_single_request(scenario, tmp_path, ser
 
 
 def test_the_costs_are_those_of_batches_and_the_advice_is_at_the_normal_price(scenario, tmp_path, served):
-    from harness.report.data import read_report
+    from harness.api import report_data
     from harness.report.prices import priced
     from harness.report.sections.cost import cost_section
 
@@ -123,7 +121,7 @@ def test_the_costs_are_those_of_batches_and_the_advice_is_at_the_normal_price(sc
     assert spent.batched == 2 * CASES
     assert spent.batch_money == pytest.approx(2 * CASES * ONE * 0.75)
     assert spent.money == pytest.approx(spent.batch_money + single * ONE)
-    data = read_report(folder.path)
+    data = report_data(folder.path)
     assert priced(data).arms["prompt"].request == pytest.approx(ONE)
     said = cost_section(data).blocks[-1].text
     assert "40 requests of these went in batches" in said
@@ -165,15 +163,13 @@ def test_a_server_without_files_is_said_before_anything_is_sent(scenario, tmp_pa
 
 
 def test_a_server_that_takes_files_and_does_not_list_them_will_do(scenario, tmp_path, served):
-    served.never = (("GET /files", 405),)
-    served.never = ()
     served.faults = [("GET /files", 405)]
     assert not errors(ran(scenario, tmp_path / "run", served, arms=("prompt",)))
 
 
 def test_a_wrong_key_is_said_before_anything_is_sent(scenario, tmp_path, served):
     served.never = (("GET /batches", 401),)
-    with pytest.raises(UserError, match="Nothing was sent .* status 401"):
+    with pytest.raises(UserError, match=r"Nothing was sent .* status 401"):
         ran(scenario, tmp_path / "run", served)
     assert not served.chats
 
@@ -204,6 +200,12 @@ def child(scenario, out, served, **settings):
     )
 
 
+def answered_words(folder):
+    """(answer, last word of its question) of every arm's cases."""
+    last = {case.id: case.input.split()[-1].strip("?") for case in folder.cases()}
+    return [(text, last[name]) for arm in ("prompt", "rag") for name, text in answers(folder)[arm].items()]
+
+
 def reached(served, stage, process):
     mark = served.folder / f"at-{stage}"
     while not mark.exists():
@@ -211,9 +213,22 @@ def reached(served, stage, process):
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("forgets", [False, True], ids=["marks", "no-marks"])
-@pytest.mark.parametrize("stage", ["upload", "begin", "create", "poll", "fetch"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("stage", "forgets"),
+    [
+        pytest.param("upload", False, marks=SLOW),
+        pytest.param("begin", False, marks=SLOW),
+        ("create", False),
+        pytest.param("create", True, marks=SLOW),
+        ("poll", False),
+        ("fetch", False),
+    ],
+)
 def test_a_run_killed_at_any_stage_goes_on_with_the_same_batches(scenario, tmp_path, served, stage, forgets):
+    """`forgets`: the server drops the mark; the batch is known by its file."""
     served.forgets_marks = forgets
     (served.folder / f"hold-{stage}").touch()
     process = child(scenario, tmp_path / "run", served)
@@ -221,11 +236,10 @@ def test_a_run_killed_at_any_stage_goes_on_with_the_same_batches(scenario, tmp_p
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    if stage == "begin":  # the server never made a batch of it: the connection was cut before
-        served.faults = [("GET /batches", 503)]
     (served.folder / f"hold-{stage}").unlink()
     folder = ran(scenario, tmp_path / "run", served)
-    assert answers(folder) == answers(ran(scenario, tmp_path / "alone", served, settings={"batch": False}))
+    assert len(answered_words(folder)) == 2 * CASES
+    assert all(text == word for text, word in answered_words(folder))
     assert sorted(served.batched) == sorted(set(served.batched)), "nothing was sent twice"
     assert len(served.batched) == 2 * CASES
     paid = [one.request for one in batched(folder.path)]
@@ -260,29 +274,23 @@ def test_batches_under_way_are_waited_for_also_where_batches_were_turned_off(sce
     assert not errors(folder)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs signals")
-def test_an_interrupt_leaves_the_batch_there_and_says_so(scenario, tmp_path, served, monkeypatch):
-    watcher = FakeWatcher()
+class Impatient(FakeWatcher):
+    """Presses Ctrl-C as soon as a batch is waited for."""
 
-    def interrupted(seconds):
-        raise KeyboardInterrupt
+    def progress(self, done, total, *, score=None):
+        if self.stages[-1] == "batches":
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr("time.sleep", interrupted)
-    with monkeypatch.context() as patched:
-        patched.setattr("harness.models.batch_server.BatchServer.__init__", _with_sleep(interrupted))
-        with pytest.raises(KeyboardInterrupt):
-            ran(scenario, tmp_path / "run", served, arms=("prompt",), watcher=watcher)
+
+def test_an_interrupt_leaves_the_batch_there_and_says_so(scenario, tmp_path, served):
+    watcher = Impatient()
+    with pytest.raises(KeyboardInterrupt):
+        ran(scenario, tmp_path / "run", served, arms=("prompt",), watcher=watcher)
     (said,) = [note for note in watcher.notes if "goes on at the endpoint" in note]
     assert "Batch batch-0 (prompt, 20 requests)" in said
     assert "The same command waits for it" in said
-
-
-def _with_sleep(sleep):
-    def made(self, model, client):
-        for name, value in (("model", model), ("client", client), ("sleep", sleep)):
-            object.__setattr__(self, name, value)
-
-    return made
+    assert not errors(ran(scenario, tmp_path / "run", served, arms=("prompt",)))
+    assert len(served.batches) == 1
 
 
 @pytest.mark.parametrize("trouble", [503, 429, "after"])
@@ -298,6 +306,38 @@ def test_a_server_that_is_busy_while_it_is_polled_is_asked_again(scenario, tmp_p
     assert not errors(ran(scenario, tmp_path / "run", served, arms=("prompt",)))
 
 
+def test_a_batch_that_was_never_begun_is_begun_by_the_same_command(scenario, tmp_path, served):
+    served.faults = [("POST /batches", 400)]
+    with pytest.raises(RunStopped, match=r"could not be begun.* status 400.* the same command goes on"):
+        ran(scenario, tmp_path / "run", served, arms=("prompt",))
+    folder = ran(scenario, tmp_path / "run", served, arms=("prompt",))
+    assert len(served.batches) == 1
+    assert len(batched(folder.path)) == CASES
+
+
+def test_a_server_that_is_not_heard_of_any_more_ends_the_run_and_not_the_batch(scenario, tmp_path, served, monkeypatch):
+    monkeypatch.setattr("harness.models.batches.LONGEST_SILENCE", 0.5)
+    served.never = (("GET /batches/", 503),)
+    with pytest.raises(RunStopped, match="Nothing is heard of batch batch-0 any more; it goes on at the endpoint"):
+        ran(scenario, tmp_path / "run", served, arms=("prompt",))
+    served.never = (("GET /files/out", 503),)
+    with pytest.raises(RunStopped, match="could not be fetched; they wait there"):
+        ran(scenario, tmp_path / "run", served, arms=("prompt",))
+    served.never = ()
+    assert not errors(ran(scenario, tmp_path / "run", served, arms=("prompt",)))
+    assert len(served.batches) == 1
+
+
+def test_early_stopping_sends_shard_by_shard(tmp_path, served):
+    many = write_scenario_files(tmp_path / "many", tiny_scenario(cases=120, documents=False))
+    toml = many / "scenario.toml"
+    toml.write_text(toml.read_text() + "\n[experiments]\nstop_early = true\n")
+    folder = ran(many, tmp_path / "run", served, arms=("prompt", "few_shot"))
+    assert len(served.batches) > 2
+    assert len(served.batched) == len(set(served.batched))
+    assert not errors(folder)
+
+
 # what comes of batches
 
 
@@ -308,7 +348,9 @@ def test_an_expired_batch_keeps_what_it_answered_and_the_same_command_sends_the_
         return [*found[:10], *late]  # and five lines are missing
 
     served.ends, served.lines = lambda batch: {"status": "expired"}, half
-    with pytest.raises(RunStopped, match=r"within 24 hours: expired is batch batch-0 \(10 requests without an answer\)"):
+    with pytest.raises(
+        RunStopped, match=r"within 24 hours: expired is batch batch-0 \(10 requests without an answer\)"
+    ):
         ran(scenario, tmp_path / "run", served, arms=("prompt",))
     assert len(batched(tmp_path / "run")) == 10
     served.ends, served.lines = lambda batch: {"status": "completed"}, lambda found: found
@@ -327,8 +369,8 @@ def test_a_failed_batch_is_an_error_of_each_of_its_cases_and_costs_nothing(scena
 
     served.ends = failed
     folder = ran(scenario, tmp_path / "run", served)
-    (left,) = [one for one in folder.left_out() if one.arm == "prompt"]
-    assert "does not take batches" in left.reason
+    assert len(errors(folder)) == CASES
+    assert all("batch-0 failed. The model `m` does not take batches." in one for one in errors(folder).values())
     assert not errors(folder, "rag")
     assert len(batched(folder.path)) == CASES
     served.ends = lambda batch: {"status": "completed"}
@@ -372,7 +414,10 @@ def damaged(found):
     other = json.loads(found[2].replace(b"City", b"Town"))
     other["response"]["body"]["choices"][0]["message"]["content"] = "another"
     lines[4]["response"]["body"]["model"] = "quite-another"
-    lines[5]["response"] = {"status_code": 400, "body": {"error": {"message": "content refused sk-secret-of-this-test"}}}
+    lines[5]["response"] = {
+        "status_code": 400,
+        "body": {"error": {"message": "content refused sk-secret-of-this-test"}},
+    }
     lines[6]["response"] = None
     lines[7] |= {"response": None, "error": {"code": "request_timeout", "message": "timed out"}}
     lines[8]["response"]["body"] = {"choices": []}
@@ -418,10 +463,19 @@ def inputs(folder, texts):
     return {case.id: next(text for text in texts if case.input in text) for case in folder.cases()}
 
 
-def test_an_alias_is_not_another_model(scenario, tmp_path, served):
-    """What single requests are answered by, and a name with a date, is what was asked."""
-    served.named = "m-2026-11-01"
-    assert not errors(ran(scenario, tmp_path / "run", served, arms=("prompt",)))
+@pytest.mark.parametrize(("asked", "called"), [("m", "m-2026-11-01"), ("alias", "m"), ("m", None)])
+def test_an_alias_is_not_another_model(scenario, tmp_path, served, asked, called):
+    """A name with a date, and what single requests are answered by, is what was asked."""
+    served.named = called
+    assert not errors(ran(scenario, tmp_path / "run", served, arms=("prompt",), settings={"model": asked}))
+
+
+def test_an_adapter_is_asked_under_its_name(scenario, tmp_path, served):
+    """The server calls what answers `m`, alone as in batches."""
+    folder = ran(scenario, tmp_path / "run", served, arms=("prompt", "lora"), settings={"adapters": {"lora": "tuned"}})
+    names = [{line["body"]["model"] for line in served.requests(batch)} for batch in served.batches.values()]
+    assert names == [{"m"}, {"tuned"}]
+    assert not errors(folder, "lora")
 
 
 def test_a_batch_that_the_server_forgot_is_an_error_of_its_cases(scenario, tmp_path, served):
@@ -433,9 +487,9 @@ def test_a_batch_that_the_server_forgot_is_an_error_of_its_cases(scenario, tmp_p
     (served.folder / "hold-poll").unlink()
     time.sleep(0.1)
     served.batches.clear()
-    with pytest.raises(UserError):  # every arm was stopped for its errors
-        folder = ran(scenario, tmp_path / "run", served)
-        raise UserError(str(folder.left_out()))
+    folder = ran(scenario, tmp_path / "run", served)
+    assert all("does not know the batch any more" in one for one in errors(folder).values())
+    assert len(errors(folder)) == len(errors(folder, "rag")) == CASES
     notes = lines_of(tmp_path / "run", "batches.jsonl", BatchNote)
     assert {note.status for note in notes if note.stage == "settled"} == {"lost"}
 
@@ -445,8 +499,9 @@ def test_a_batch_that_the_server_forgot_is_an_error_of_its_cases(scenario, tmp_p
 
 def test_a_batch_that_could_pass_the_budget_is_not_sent(scenario, tmp_path, served):
     watcher = FakeWatcher()
+    little = {"max_cost": 2.0, "batch_discount": 0.0}
     with pytest.raises(RunStopped, match=r"The budget is spent: .* the next batch could cost .*Open are 20 answers"):
-        ran(scenario, tmp_path / "run", served, arms=("prompt",), settings={"max_cost": 2.0}, watcher=watcher)
+        ran(scenario, tmp_path / "run", served, arms=("prompt",), settings=little, watcher=watcher)
     assert not served.batches
     assert RunFolder(tmp_path / "run").provenance().spent.money <= 2.0
     folder = ran(scenario, tmp_path / "run", served, arms=("prompt",), settings={"max_cost": 50.0})
@@ -462,12 +517,59 @@ def test_a_second_batch_waits_until_the_first_leaves_room_for_it(scenario, tmp_p
         for note in lines_of(probe.path, "batches.jsonl", BatchNote)
         if note.stage == "planned"
     ]
-    before = probe.provenance().spent.money
-    limit = max(worst) + before
-    assert limit < sum(worst)
+    trials = sum(one.money for one in lines_of(probe.path, "requests.jsonl", Paid)[: -2 * CASES] if not one.batch)
+    limit = max(worst) + probe.provenance().spent.money
+    assert limit < sum(worst) + trials / 2
     served.paths.clear()
     ran(scenario, tmp_path / "run", served, settings={"max_cost": limit})
     asked = [path for path in served.paths if path.startswith(("POST /batches", "GET /files/out"))]
     created = [place for place, path in enumerate(asked) if path == "POST /batches"]
     fetched = [place for place, path in enumerate(asked) if path.startswith("GET /files/out")]
     assert created[1] > fetched[0]
+
+
+# what is said before
+
+
+def planned(path, **settings):
+    about = EndpointSettings(url="http://127.0.0.1:9/v1", model="m", key_variable="", price_in=IN, price_out=OUT)
+    overrides = Overrides(arms=("prompt",), endpoint=replace(about, **settings))
+    return prepare(path, options=RunOptions(overrides=overrides), load_embedder=lambda _: FakeEmbedder()).plan
+
+
+def test_the_plan_counts_eval_cases_at_the_price_of_batches(scenario):
+    from harness.experiment.requests import asking_sentences
+
+    alone, half, free = (planned(scenario, **one).endpoint for one in ({}, {"batch": True}, FREE))
+    assert alone.requests == half.requests
+    assert (alone.batched, half.batched) == (0, CASES)
+    assert alone.money > half.money > free.money > 0
+    assert alone.money - half.money == pytest.approx((alone.money - free.money) / 2, rel=0.01)
+    said = " ".join(asking_sentences(half))
+    assert "20 requests of these, the eval cases, are sent in batches" in said
+    assert "50% less in batches" in said
+    assert "batch" not in " ".join(asking_sentences(alone))
+
+
+FREE = {"batch": True, "batch_discount": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [("batch = 1", "true or false"), ("batch_discount = 1.5", "share from 0 to 1"), ("batch_discount = true", "share")],
+)
+def test_what_is_wrong_in_the_settings_is_said(scenario, said, message):
+    path = scenario / "scenario.toml"
+    path.write_text(f'{path.read_text()}\n[endpoint]\nurl = "http://h/v1"\nmodel = "m"\n{said}\n')
+    with pytest.raises(InputProblems, match=message):
+        prepare(scenario, options=RunOptions(), load_embedder=lambda _: FakeEmbedder())
+
+
+def test_the_settings_may_stand_in_the_file(scenario):
+    path = scenario / "scenario.toml"
+    path.write_text(
+        f'{path.read_text()}\n[endpoint]\nurl = "http://h/v1"\nmodel = "m"\nbatch = true\nbatch_discount = 0.4\n'
+    )
+    ready = prepare(scenario, options=RunOptions(), load_embedder=lambda _: FakeEmbedder())
+    assert ready.scenario.endpoint.batch
+    assert ready.scenario.endpoint.batch_discount == 0.4
