@@ -141,11 +141,17 @@ class BatchLoopback:
             self.wait_at("poll")
         elif batch["status"] == "in_progress":
             batch |= {"request_counts": {"completed": total, "failed": 0, "total": total}, **self.ends(batch)}
-            if batch["status"] not in ("failed",):
-                batch["output_file_id"] = f"out-{name}"
-                made = self.lines([answer(one, self.named) for one in self.requests(batch)])
-                self.files[f"out-{name}"] = b"".join(line.rstrip(b"\n") + b"\n" for line in made)
+            if batch["status"] != "failed":
+                self._write(batch, self.lines([answer(one, self.named) for one in self.requests(batch)]))
         return _json(batch)
+
+    def _write(self, batch, lines):
+        """Lines of errors into a file of their own; a file that would be empty is none."""
+        errors = [one for one in lines if b'"error": {' in one]
+        for kind, found in (("output", [one for one in lines if one not in errors]), ("error", errors)):
+            if found:
+                batch[f"{kind}_file_id"] = f"{kind}-{batch['id']}"
+                self.files[f"{kind}-{batch['id']}"] = b"".join(one.rstrip(b"\n") + b"\n" for one in found)
 
     def wait_at(self, stage):
         """Say that a stage is reached, and hold still while the test wants that."""

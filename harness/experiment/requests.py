@@ -134,8 +134,8 @@ def asking_sentences(plan: EndpointPlan) -> list[str]:
     )
     if plan.batched:
         said += (
-            f" {numbers.counted(plan.batched, 'request')} of these, the eval cases, are sent in batches, an arm a "
-            "batch: the server takes up to 24 hours for them."
+            f" {numbers.count(plan.batched)} of the requests, the eval cases, are sent in batches, an arm a batch: the "
+            "server takes up to 24 hours for them."
         )
     if plan.money is None:
         return [said, "What that costs is not known: no prices were named (--price IN/OUT, or [endpoint] price_in)."]

@@ -125,7 +125,8 @@ def test_the_costs_are_those_of_batches_and_the_advice_is_at_the_normal_price(sc
     assert priced(data).arms["prompt"].request == pytest.approx(ONE)
     said = cost_section(data).blocks[-1].text
     assert "40 requests of these went in batches" in said
-    assert "at the price of batches" in said
+    assert "they cost $0.72 of that, the price of batches" in said
+    assert "reckoned at the normal prices" in said
     assert "latency is that of single requests" in said
 
 
@@ -320,7 +321,7 @@ def test_a_server_that_is_not_heard_of_any_more_ends_the_run_and_not_the_batch(s
     served.never = (("GET /batches/", 503),)
     with pytest.raises(RunStopped, match="Nothing is heard of batch batch-0 any more; it goes on at the endpoint"):
         ran(scenario, tmp_path / "run", served, arms=("prompt",))
-    served.never = (("GET /files/out", 503),)
+    served.never = (("GET /files/output", 503),)
     with pytest.raises(RunStopped, match="could not be fetched; they wait there"):
         ran(scenario, tmp_path / "run", served, arms=("prompt",))
     served.never = ()
@@ -463,6 +464,27 @@ def inputs(folder, texts):
     return {case.id: next(text for text in texts if case.input in text) for case in folder.cases()}
 
 
+def refused(one):
+    """The same request, refused, as the file of errors has it."""
+    body = {"error": {"code": "invalid_value", "message": "The answer may not be that long."}}
+    return line(json.loads(one)["custom_id"], {"status_code": 400, "request_id": "r", "body": body}, None)
+
+
+@pytest.mark.parametrize("failed", [3, CASES])
+def test_errors_in_a_file_of_their_own_are_those_of_their_cases_and_are_free(scenario, tmp_path, served, failed):
+    served.lines = lambda found: [*map(refused, found[:failed]), *found[failed:]]
+    folder = ran(scenario, tmp_path / "run", served, arms=("prompt",))
+    assert ("output_file_id" in served.batches["batch-0"]) == (failed < CASES)
+    assert "error_file_id" in served.batches["batch-0"]
+    assert len(errors(folder)) == failed
+    assert all("status 400: The answer may not be that long." in one for one in errors(folder).values())
+    assert len(batched(folder.path)) == CASES - failed
+    served.lines = lambda found: found
+    folder = ran(scenario, tmp_path / "run", served, arms=("prompt",), retry=True)
+    assert not errors(folder)
+    assert [len(served.requests(batch)) for batch in served.batches.values()] == [CASES, failed]
+
+
 @pytest.mark.parametrize(("asked", "called"), [("m", "m-2026-11-01"), ("alias", "m"), ("m", None)])
 def test_an_alias_is_not_another_model(scenario, tmp_path, served, asked, called):
     """A name with a date, and what single requests are answered by, is what was asked."""
@@ -522,9 +544,9 @@ def test_a_second_batch_waits_until_the_first_leaves_room_for_it(scenario, tmp_p
     assert limit < sum(worst) + trials / 2
     served.paths.clear()
     ran(scenario, tmp_path / "run", served, settings={"max_cost": limit})
-    asked = [path for path in served.paths if path.startswith(("POST /batches", "GET /files/out"))]
+    asked = [path for path in served.paths if path.startswith(("POST /batches", "GET /files/output"))]
     created = [place for place, path in enumerate(asked) if path == "POST /batches"]
-    fetched = [place for place, path in enumerate(asked) if path.startswith("GET /files/out")]
+    fetched = [place for place, path in enumerate(asked) if path.startswith("GET /files/output")]
     assert created[1] > fetched[0]
 
 
@@ -546,7 +568,7 @@ def test_the_plan_counts_eval_cases_at_the_price_of_batches(scenario):
     assert alone.money > half.money > free.money > 0
     assert alone.money - half.money == pytest.approx((alone.money - free.money) / 2, rel=0.01)
     said = " ".join(asking_sentences(half))
-    assert "20 requests of these, the eval cases, are sent in batches" in said
+    assert "20 of the requests, the eval cases, are sent in batches" in said
     assert "50% less in batches" in said
     assert "batch" not in " ".join(asking_sentences(alone))
 

@@ -200,8 +200,12 @@ def _in_batches(spent: Spent) -> str:
     """What went in batches, and that nothing else here is about batches."""
     if not spent.batched:
         return ""
-    paid = f", at the price of batches: {numbers.money(spent.batch_money, spent.currency)}" if spent.batch_money else ""
-    priced = "; what 1,000 requests cost is reckoned at the normal prices" if spent.price_in is not None else ""
+    paid = (
+        ""
+        if spent.batch_money is None
+        else f"; they cost {numbers.money(spent.batch_money, spent.currency)} of that, the price of batches"
+    )
+    priced = ", and what requests cost in use is reckoned at the normal prices" if spent.price_in is not None else ""
     return (
         f" {numbers.counted(spent.batched, 'request')} of these went in batches, which the server answers within a day"
         f"{paid}. The latency is that of single requests{priced}."
