@@ -492,6 +492,10 @@ class Spent:
     tuned_price_in: float | None = None
     """A million prompt tokens of the tuned model, where it has prices of its own."""
     tuned_price_out: float | None = None
+    batched: int = 0
+    """Requests of these that were sent in batches ..."""
+    batch_money: float | None = None
+    """... and the money of `money` that went to them, at the price of batches."""
 
 
 @dataclass(frozen=True, slots=True)

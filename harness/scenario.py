@@ -222,6 +222,10 @@ class EndpointWish:
     currency: str = "USD"
     max_cost: float | None = None
     """The most money that a run may spend; None: no limit."""
+    batch: bool = False
+    """Eval cases are sent in batches, which the server answers within a day at a lower price."""
+    batch_discount: float = 0.5
+    """Share of the prices that batches are cheaper by."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of every request."""
     leave_out: tuple[str, ...] = ()

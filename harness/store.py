@@ -6,6 +6,7 @@
     predictions.jsonl  one line a case and arm, appended and flushed batch by batch
     measurements.jsonl latency.jsonl usage.jsonl left_out.json
     requests.jsonl     what was paid for at an endpoint, appended answer by answer
+    batches.jsonl      batches there, appended stage by stage
     experiments/NAME/VARIANT/   the same files again, for one arm under one condition; findings.json: what they came to
     scores.json verdict.json report.md report.html
     whole.json         what belonged to the folder when its verdict was drawn
@@ -58,7 +59,7 @@ from harness.seals import fits, sealed
 
 T = TypeVar("T")
 
-APPENDED = ("predictions.jsonl", "passages.jsonl", "usage.jsonl", "judged.jsonl", "requests.jsonl")
+APPENDED = ("predictions.jsonl", "passages.jsonl", "usage.jsonl", "judged.jsonl", "requests.jsonl", "batches.jsonl")
 """Files of lines that may end in a torn one; the others are written whole."""
 WHOLE = "whole.json"
 DERIVED = (WHOLE, "scores.json", "findings.json", "verdict.json")

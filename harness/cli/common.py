@@ -140,6 +140,7 @@ def endpoint_options(command: F) -> F:
             click.option("--concurrency", type=click.IntRange(min=1), help="Requests under way there at once (8)."),
             click.option("--price", metavar="IN/OUT", help="Its price of a million tokens read/written: 0.15/0.60."),
             click.option("--max-cost", type=float, metavar="AMOUNT", help="Spend no more than this there."),
+            click.option("--batch", is_flag=True, help="Send eval cases in batches: within a day, at half the price."),
         ]
     ):
         command = option(command)
@@ -172,6 +173,7 @@ class RunningOptions(TypedDict):
     concurrency: int | None
     price: str | None
     max_cost: float | None
+    batch: bool
 
 
 class ScenarioOptions(TypedDict):
@@ -221,6 +223,7 @@ def _endpoint(options: RunningOptions) -> EndpointSettings:
         price_in=read,
         price_out=written,
         max_cost=most,
+        batch=options["batch"] or None,
     )
 
 

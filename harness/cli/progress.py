@@ -27,6 +27,7 @@ TITLES = {
     "verdict": "Drawing the verdict",
     "prepare": "Preparing",
     "answer": "Answering",
+    "batches": "Waiting for batches",
     "cluster": "Preparing and answering",
 }
 

@@ -48,16 +48,13 @@ def answer_cases(
     processes may each answer a `share` of them; what needs no model and what fails before it is asked belong to the
     first.
     """
-    size = FAR_PART if isinstance(bench.model, Remote) else PART
-    for part in in_parts(cases, size):
+    for part in in_parts(cases, PART):
         if not all(case.id in done for case in part):
             yield from _answer_part(arm, recipe, part, bench=bench, done=done, alone=alone, share=share)
 
 
 PART = 4096
 """Cases whose prompts, with their tokens, are held at once."""
-FAR_PART = 50_000
-"""The same for a model elsewhere: no tokens are held, and a batch of a batch API may be as large."""
 
 
 def _answer_part(
@@ -84,6 +81,15 @@ def _answer_part(
     open_ = tuple(_error(case.id, arm.name, lost[case.id]) for case in cases if case.id in lost and case.id not in done)
     if open_ and first:
         yield Batch(open_)
+
+
+def open_prompts(
+    arm: Arm, recipe: Recipe, cases: Sequence[Case], *, bench: Bench, done: frozenset[str]
+) -> tuple[Job, tuple[int, ...]] | None:
+    """The job of an arm's prompts and which of them are neither done nor in the cache; None where it has none."""
+    made = zip(cases, _requests(arm, recipe, cases, bench=bench), strict=True)
+    asked = [(c, r) for c, r in made if not isinstance(r, Exception) and r.fixed is None]
+    return _Asking(arm.name, recipe.adapter_digest, bench, done, False, WHOLE).unanswered(asked)
 
 
 def _requests(arm: Arm, recipe: Recipe, cases: Sequence[Case], *, bench: Bench) -> Sequence[Request | Exception]:
@@ -123,15 +129,29 @@ class _Asking:
 
     def batches(self, asked: Sequence[tuple[Case, Request]], lost: dict[str, str]) -> Iterator[Batch]:
         """Answer batch by batch; cases that cannot be asked are added to `lost`, with why."""
-        made = [(case, self._question(case, request)) for case, request in asked]
-        lost |= {case.id: why for case, why in made if isinstance(why, str)}
-        job, questions = self._started([one for _, one in made if isinstance(one, _Question)], lost)
+        job, questions = self._job(asked, lost)
         if job is None:
             return
         open_of = {batch: tuple(i for i in batch if questions[i].case.id not in self.done) for batch in job.batches}
         part, of = self.share
         for batch, open_ in [(batch, open_) for batch, open_ in open_of.items() if open_][part::of]:
             yield self._answered(job, open_ if self.alone else batch, open_=open_, questions=questions)
+
+    def unanswered(self, asked: Sequence[tuple[Case, Request]]) -> tuple[Job, tuple[int, ...]] | None:
+        """The job, and the questions that have no answer yet."""
+        job, questions = self._job(asked, {})
+        if job is None:
+            return None
+        known = self.bench.cache.get([one.key for one in questions])
+        open_ = (i for i, one in enumerate(questions) if one.case.id not in self.done and one.key not in known)
+        return job, tuple(open_)
+
+    def _job(
+        self, asked: Sequence[tuple[Case, Request]], lost: dict[str, str]
+    ) -> tuple[Job | None, Sequence[_Question]]:
+        made = [(case, self._question(case, request)) for case, request in asked]
+        lost |= {case.id: why for case, why in made if isinstance(why, str)}
+        return self._started([one for _, one in made if isinstance(one, _Question)], lost)
 
     def _question(self, case: Case, request: Request) -> _Question | str:
         """The question, or why it cannot be asked."""

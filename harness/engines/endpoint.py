@@ -16,6 +16,7 @@ from harness.engines.adapters import SERVED_FILE
 from harness.engines.fine_tuning import ProviderTuner
 from harness.errors import ArmFailed, UserError
 from harness.models.base import Message, ModelIdentity, Stop
+from harness.models.batches import Batches
 from harness.models.endpoint import EndpointFailed, EndpointJob, EndpointModel, EndpointState
 from harness.models.endpoint_ledger import Ledger, Prices
 from harness.records import Recipe
@@ -57,9 +58,20 @@ class EndpointEngine:
             extra=wish.extra,
             leave_out=wish.leave_out,
             state=EndpointState(
-                ledger=Ledger(prices_of(wish), limit=wish.max_cost, tuned=_tuned_prices(wish), currency=wish.currency)
+                ledger=Ledger(
+                    prices_of(wish),
+                    limit=wish.max_cost,
+                    tuned=_tuned_prices(wish),
+                    currency=wish.currency,
+                    batch_discount=wish.batch_discount,
+                )
             ),
         )
+
+    @cached_property
+    def batches(self) -> Batches:
+        """What goes there in batches."""
+        return Batches(self.model, wanted=self.wish.batch)
 
     @property
     def identity(self) -> ModelIdentity:
@@ -115,10 +127,12 @@ class EndpointEngine:
 
         Raises:
             CannotHold: answers are to be held to a form and cannot be.
+            NotOffered: batches are wanted and it offers none.
             UserError: it does not answer.
         """
         self.folder.append(folder.path)
         self.model.state.ledger.open(folder)
+        self.batches.open(folder)
         stop = _form(scenario)
         if stop is not None:
             self.model.hold(stop)

@@ -18,7 +18,7 @@ from harness.disk import write_whole
 from harness.engines.local import BUDGET_CPU, BUDGET_CPU_QUICK
 from harness.experiment.probes.base import TUNED, Effort
 from harness.experiment.provider_plan import TuningPlan, tuning_plan, with_tuning
-from harness.experiment.requests import USUAL_SECONDS, EndpointPlan, Sizes, arm_asking, endpoint_plan
+from harness.experiment.requests import USUAL_SECONDS, Asking, EndpointPlan, Sizes, arm_asking, endpoint_plan, total
 from harness.experiment.resources import Fit, needs
 from harness.experiment.setup import FRAMING_CASES, Lineup
 from harness.experiment.split import dev_size
@@ -145,7 +145,7 @@ def make_plan(
         asking = with_tuning(asking, tuning, scenario.endpoint)
     minutes = sum(a.minutes for a in arms) + sum(e.minutes for e in experiments) + 0.5
     if asking is not None and scenario.endpoint is not None:
-        minutes = asking.requests * USUAL_SECONDS * factor / scenario.endpoint.concurrency / 60
+        minutes = (asking.requests - asking.batched) * USUAL_SECONDS * factor / scenario.endpoint.concurrency / 60
     detectable, assumption, needed = _power(scenario, pairs=len(places.arms) * (len(places.arms) - 1) // 2)
     return Plan(
         name=scenario.name,
@@ -218,8 +218,10 @@ def _asking(
         timed = min(cases, 3 if quick else 10)
         arms[name] = arm_asking(name, sizes, cases=cases, dev=dev, options=options, timed=timed)
     framing = arm_asking("prompt", sizes, cases=0, dev=min(dev, FRAMING_CASES), options=3, timed=0)
+    cases_only = [arm_asking(name, sizes, cases=cases, dev=0, options=0, timed=0) for name in names]
     sets = {one.name: one.answers for one in experiments}
-    return endpoint_plan(wish, arms, sets, framing=framing, most=scenario.max_new_tokens)
+    batched = total(cases_only) if wish.batch else Asking()
+    return endpoint_plan(wish, arms, sets, framing=framing, batched=batched, most=scenario.max_new_tokens)
 
 
 def _sizes(shape: _Shape) -> Sizes:

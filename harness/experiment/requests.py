@@ -62,6 +62,10 @@ class EndpointPlan:
     experiments: dict[str, int]
     training_money: float | None = None
     """Part of `money` that fine-tuning takes; None: nothing is tuned there."""
+    batched: int = 0
+    """Requests that are sent in batches ..."""
+    batch_discount: float = 0.0
+    """... at prices that are lower by this share."""
 
 
 def arm_asking(arm: str, sizes: Sizes, *, cases: int, dev: int, options: int, timed: int) -> Asking:
@@ -74,23 +78,31 @@ def arm_asking(arm: str, sizes: Sizes, *, cases: int, dev: int, options: int, ti
 
 
 def endpoint_plan(
-    wish: EndpointWish, arms: dict[str, Asking], experiments: dict[str, float], *, framing: Asking, most: int | None
+    wish: EndpointWish,
+    arms: dict[str, Asking],
+    experiments: dict[str, float],
+    *,
+    framing: Asking,
+    batched: Asking,
+    most: int | None,
 ) -> EndpointPlan:
     """All of it.
 
     Args:
+        batched: of the arms' asking what goes in batches.
         experiments: sets of answers that each experiment takes.
         framing: what choosing the framing asks.
         most: the longest answer, where the scenario says; no answer is longer.
     """
     asked = [one for one in arms.values() if one.requests]
-    mean = _total(asked).times(1 / len(asked)) if asked else Asking()
+    mean = total(asked).times(1 / len(asked)) if asked else Asking()
     further = {name: mean.times(sets) for name, sets in experiments.items()}
-    all_ = _total([*asked, *further.values(), framing])
-    written = min(all_.tokens_out, all_.requests * most) if most else all_.tokens_out
+    all_ = total([*asked, *further.values(), framing])
+    written = _written(all_, most)
     money = None
     if wish.price_in is not None and wish.price_out is not None:
-        money = (all_.tokens_in * wish.price_in + written * wish.price_out) / 1e6
+        saved_in, saved_out = (wish.batch_discount * n for n in (batched.tokens_in, _written(batched, most)))
+        money = ((all_.tokens_in - saved_in) * wish.price_in + (written - saved_out) * wish.price_out) / 1e6
     return EndpointPlan(
         wish.url,
         all_.requests,
@@ -101,10 +113,17 @@ def endpoint_plan(
         wish.max_cost,
         {name: one.requests for name, one in arms.items()},
         {name: one.requests for name, one in further.items()},
+        batched=batched.requests,
+        batch_discount=wish.batch_discount,
     )
 
 
-def _total(parts: Sequence[Asking]) -> Asking:
+def _written(asking: Asking, most: int | None) -> int:
+    return min(asking.tokens_out, asking.requests * most) if most else asking.tokens_out
+
+
+def total(parts: Sequence[Asking]) -> Asking:
+    """All of these together."""
     return Asking(sum(p.requests for p in parts), sum(p.tokens_in for p in parts), sum(p.tokens_out for p in parts))
 
 
@@ -115,12 +134,18 @@ def asking_sentences(plan: EndpointPlan) -> list[str]:
         f"tokens read and {numbers.count(plan.tokens_out)} written; what is in the cache of earlier runs is not asked "
         "again."
     )
+    if plan.batched:
+        said += (
+            f" {numbers.count(plan.batched)} of the requests, the eval cases, are sent in batches, an arm a batch: the "
+            "server takes up to 24 hours for them."
+        )
     if plan.money is None and plan.training_money is not None:
         return [said, "What the requests cost is not known: no prices were named for them (--price IN/OUT)."]
     if plan.money is None:
         return [said, "What that costs is not known: no prices were named (--price IN/OUT, or [endpoint] price_in)."]
+    lower = f", {plan.batch_discount:.0%} less in batches," if plan.batched else ""
     included = ", fine-tuning included" if plan.training_money is not None else ""
-    cost = f"At the prices named that is about {numbers.money(plan.money, plan.currency)}{included}."
+    cost = f"At the prices named{lower} that is about {numbers.money(plan.money, plan.currency)}{included}."
     if plan.max_cost is None:
         return [said, f"{cost} There is no limit (--max-cost sets one)."]
     short = " That is more than the limit: the run would stop on the way." if plan.money > plan.max_cost else ""

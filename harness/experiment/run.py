@@ -22,6 +22,7 @@ from harness.engines.vllm import answering_by_vllm
 from harness.errors import RunFolderError, UserError, stop_where_short
 from harness.experiment import remember
 from harness.experiment.again import note_finished, take_over
+from harness.experiment.ahead import ask_ahead
 from harness.experiment.budget import OverBudget, Tally, keep_over_budget, over_budget
 from harness.experiment.cautions import LOOKS
 from harness.experiment.early import Looker, can_stop, saving, shards, without
@@ -231,7 +232,8 @@ def complete(begun: Opened, ready: Prepared, *, options: RunOptions, watcher: Wa
     seconds = time.perf_counter() - start
     watcher.stage("verdict")
     note_duration(folder, seconds)
-    if not begun.resumed and not cached:
+    batched = ready.scenario.endpoint is not None and ready.scenario.endpoint.batch  # waiting tells nothing of speed
+    if not (begun.resumed or cached or batched):
         remember_duration(_machine_key(ready.engine), planned_minutes=ready.plan.minutes, took_minutes=seconds / 60)
     finished = Finished(folder, finish(folder))
     note_finished(folder)
@@ -327,6 +329,7 @@ def _answer_arms(ground: Ground, over: dict[str, OverBudget]) -> dict[str, OverB
     over, seen = dict(over), list[Case]()
     for number, part in enumerate(parts, start=1):
         seen += part
+        ask_ahead(ground, [one for one in recipes.values() if one.arm not in stopped and one.arm not in over], part)
         for recipe in recipes.values():
             if recipe.arm not in stopped and recipe.arm not in over:
                 with ground.engine.adapted(_adapter(folder, recipe)):

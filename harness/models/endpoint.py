@@ -65,6 +65,10 @@ class EndpointState:
     """Of `STREAMS`, the first that the endpoint understands."""
     held: dict[str, str] = field(default_factory=dict)
     """Form (`Stop.name`) -> why answers cannot be held to it; empty: they can."""
+    called: dict[str, set[str]] = field(default_factory=dict)
+    """Model asked for -> what the endpoint calls what answered single requests for it: an alias has two names."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Digest of a request that failed in a batch -> why; it is not asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +191,7 @@ class EndpointModel:
         return key
 
 
-class _Reply(NamedTuple):
+class Reply(NamedTuple):
     """What came of one request."""
 
     outcome: Completion | EndpointFailed
@@ -195,6 +199,17 @@ class _Reply(NamedTuple):
     """The endpoint counted the tokens."""
     billed: bool = True
     """It costs its tokens, or may: what never came counts at its worst case."""
+
+
+class Order(NamedTuple):
+    """One request, ready to be sent."""
+
+    request: str
+    """Digest of address, model, messages and settings."""
+    fields: dict[str, Any]
+    most_in: int
+    """Tokens that are read, in the worst case."""
+    most_out: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,17 +275,14 @@ class EndpointJob:
 
     def _settle(self, client: Any, index: int) -> None:
         """One prompt's outcome, noted down by whoever waits for it: an answer that came is never lost."""
-        ledger, fields = self.model.state.ledger, self._fields(index)
-        drawn = [self.temperature, self.seed] if self.temperature else []  # also where the seed is not passed on
-        whole = json.dumps([self.model.base_url, fields, *drawn], sort_keys=True)
-        request = hashlib.sha256(whole.encode()).hexdigest()
+        ledger = self.model.state.ledger
+        request, fields, most_in, most_out = self.order(index)
         timed = self.model.client is not None
         keep = self.keep and not timed
-        before = ledger.answer(request) if keep else None
+        before = self._from_before(request) if keep else None
         if before is not None:
             self.known[index] = before
             return
-        most_in, most_out = _most_tokens(fields), self._longest
         reserved = ledger.reserve(most_in, most_out)
         paid = self._unknown(request, most_in, most_out)
         try:
@@ -280,12 +292,25 @@ class EndpointJob:
             ledger.settle(reserved, paid)
         self.known[index] = reply.outcome
 
+    def order(self, index: int) -> Order:
+        """The request of one prompt."""
+        fields = self._fields(index)
+        drawn = [self.temperature, self.seed] if self.temperature else []  # also where the seed is not passed on
+        whole = json.dumps([self.model.base_url, fields, *drawn], sort_keys=True)
+        return Order(hashlib.sha256(whole.encode()).hexdigest(), fields, _most_tokens(fields), self._longest)
+
+    def _from_before(self, request: str) -> Completion | EndpointFailed | None:
+        """What was paid for before, or failed in a batch."""
+        state = self.model.state
+        found = state.ledger.answer(request)
+        return EndpointFailed(state.failed[request]) if found is None and request in state.failed else found
+
     def _unknown(self, request: str, most_in: int, most_out: int) -> Paid | None:
         """What a request counts as whose answer was not waited for: its worst case."""
         money = self.model.state.ledger.price(most_in, most_out)
         return Paid(request, "", most_in, most_out, "error", money, counted=False, again=False)
 
-    def _paid(self, request: str, reply: _Reply, *, most: tuple[int, int], again: bool) -> Paid | None:
+    def _paid(self, request: str, reply: Reply, *, most: tuple[int, int], again: bool) -> Paid | None:
         if not reply.billed:
             return None
         price, outcome = self.model.state.ledger.price, reply.outcome
@@ -312,16 +337,18 @@ class EndpointJob:
             fields["response_format"] = response_format(self.stop)
         return {**fields, **({"extra_body": dict(model.extra)} if model.extra else {})}
 
-    def _sent(self, client: Any, index: int, fields: Mapping[str, Any]) -> _Reply:
+    def _sent(self, client: Any, index: int, fields: Mapping[str, Any]) -> Reply:
         openai = client_library()
         try:
-            return self._read(index, client.chat.completions.create(**fields))
+            response = client.chat.completions.create(**fields)
+            self._note_name(fields["model"], response)
+            return self.read(index, response)
         except openai.OpenAIError as error:
-            return _Reply(EndpointFailed(said(error, self.model)), billed=_may_be_billed(error))
+            return Reply(EndpointFailed(said(error, self.model)), billed=_may_be_billed(error))
         except ValueError as error:  # JSON that is none
-            return _Reply(EndpointFailed(f"The endpoint's answer is no JSON ({type(error).__name__})."))
+            return Reply(EndpointFailed(f"The endpoint's answer is no JSON ({type(error).__name__})."))
 
-    def _timed(self, client: Any, index: int, fields: Mapping[str, Any]) -> _Reply:
+    def _timed(self, client: Any, index: int, fields: Mapping[str, Any]) -> Reply:
         """The answer in the most telling way that the endpoint understands."""
         openai, state = client_library(), self.model.state
         for way in range(state.way, len(STREAMS)):
@@ -330,9 +357,9 @@ class EndpointJob:
             except openai.APIStatusError as error:
                 if error.status_code in NOT_UNDERSTOOD:
                     continue
-                reply = _Reply(EndpointFailed(said(error, self.model)), billed=False)
+                reply = Reply(EndpointFailed(said(error, self.model)), billed=False)
             except (openai.OpenAIError, ValueError, _transport_error()) as error:
-                reply = _Reply(EndpointFailed(f"The endpoint's stream was cut: {said(error, self.model)}"))
+                reply = Reply(EndpointFailed(f"The endpoint's stream was cut: {said(error, self.model)}"))
             if reply is not None:
                 state.way = way
                 return reply
@@ -343,12 +370,13 @@ class EndpointJob:
         state.way = len(STREAMS) - 1
         return self._sent(client, index, fields)
 
-    def _streamed(self, client: Any, index: int, fields: Mapping[str, Any], *, how: Mapping[str, Any]) -> _Reply | None:
+    def _streamed(self, client: Any, index: int, fields: Mapping[str, Any], *, how: Mapping[str, Any]) -> Reply | None:
         """The streamed answer; None where nothing was streamed: the endpoint does not heed `stream`."""
         start, parts, reason, usage, came = time.perf_counter(), list[str](), None, None, False
         with client.chat.completions.create(**fields, **how) as stream:
             for chunk in stream:
                 came = True
+                self._note_name(fields["model"], chunk)
                 usage = getattr(chunk, "usage", None) or usage
                 for choice in (getattr(chunk, "choices", None) or ())[:1]:
                     text = getattr(getattr(choice, "delta", None), "content", None)
@@ -359,29 +387,35 @@ class EndpointJob:
         if not came:
             return None
         if reason is None:
-            return _Reply(EndpointFailed("The endpoint's stream was cut: it ended before the answer did."))
+            return Reply(EndpointFailed("The endpoint's stream was cut: it ended before the answer did."))
         return self._made(index, "".join(parts), reason, usage)
 
-    def _read(self, index: int, response: Any) -> _Reply:
+    def _note_name(self, asked: str, response: Any) -> None:
+        called = getattr(response, "model", None)
+        if isinstance(called, str):
+            self.model.state.called.setdefault(asked, set()).add(called)
+
+    def read(self, index: int, response: Any) -> Reply:
+        """What a chat completion says."""
         choices = getattr(response, "choices", None)
         message = getattr(choices[0], "message", None) if isinstance(choices, list) and choices else None
         if not isinstance(choices, list) or message is None:  # fields are read with care: anything may answer here
-            return _Reply(EndpointFailed("The endpoint's answer is no chat completion."))
+            return Reply(EndpointFailed("The endpoint's answer is no chat completion."))
         reason, text = getattr(choices[0], "finish_reason", None), getattr(message, "content", None) or ""
         return self._made(index, text, reason, getattr(response, "usage", None))
 
-    def _made(self, index: int, text: str, reason: str | None, usage: Any) -> _Reply:
+    def _made(self, index: int, text: str, reason: str | None, usage: Any) -> Reply:
         if reason == "content_filter":
-            return _Reply(EndpointFailed("The endpoint's content filter withheld the answer."))
+            return Reply(EndpointFailed("The endpoint's content filter withheld the answer."))
         if not _is_writable(text):
-            return _Reply(EndpointFailed("The endpoint's answer holds halves of characters."))
+            return Reply(EndpointFailed("The endpoint's answer holds halves of characters."))
         counts = [getattr(usage, name, None) for name in ("prompt_tokens", "completion_tokens")]
         whole = [count for count in counts if isinstance(count, int) and count >= 0]
         counted = len(whole) == len(counts)
         if not counted:
             whole = [self.model.count_tokens(self.prompts[index]), self.model.count_tokens(text)]
         finish = "length" if reason == "length" else "stop"
-        return _Reply(Completion(taken_out(text, self.stop), whole[0], whole[1], finish), counted)
+        return Reply(Completion(taken_out(text, self.stop), whole[0], whole[1], finish), counted)
 
 
 def _is_writable(text: str) -> bool:
@@ -412,26 +446,38 @@ def client_library() -> Any:
     return openai
 
 
+def http_library() -> Any:
+    """What the client sends its requests with."""
+    client_library()
+    return importlib.import_module("httpx2" if importlib.util.find_spec("httpx2") else "httpx")
+
+
 def _transport_error() -> type[Exception]:
     """What a stream that breaks raises: the client passes its HTTP library's own errors on."""
-    client_library()
-    there = "httpx2" if importlib.util.find_spec("httpx2") else "httpx"
-    found: type[Exception] = importlib.import_module(there).HTTPError
+    found: type[Exception] = http_library().HTTPError
     return found
 
 
-def open_client(model: EndpointModel) -> Any:
-    """A client with the endpoint's address, key and patience; to be closed."""
+def open_client(model: EndpointModel, *, transport: Any = None) -> Any:
+    """A client with the endpoint's address, key and patience; to be closed.
+
+    Args:
+        transport: what sends its requests; None: the network.
+    """
     # The client insists on a key; where the endpoint needs none, any word will do.
     return client_library().OpenAI(
-        api_key=model.key() or "none", base_url=model.base_url, timeout=model.timeout, max_retries=model.retries
+        api_key=model.key() or "none",
+        base_url=model.base_url,
+        timeout=model.timeout,
+        max_retries=model.retries,
+        http_client=http_library().Client(transport=transport) if transport is not None else None,
     )
 
 
 def said(error: Exception, model: EndpointModel) -> str:
     """What went wrong, in one line, without the request."""
     status = getattr(error, "status_code", None)
-    text = " ".join(_without_key(str(error), model).split())[:300]  # first the key, then the cut
+    text = " ".join(without_key(str(error), model).split())[:300]  # first the key, then the cut
     return f"The endpoint answered with status {status}: {text}" if status else f"The endpoint: {text}"
 
 
@@ -441,7 +487,8 @@ def _may_be_billed(error: Exception) -> bool:
     return getattr(error, "status_code", None) is None and not refused
 
 
-def _without_key(text: str, model: EndpointModel) -> str:
+def without_key(text: str, model: EndpointModel) -> str:
+    """A text of the endpoint without the key."""
     key = os.environ.get(model.api_key_env, "").strip() if model.api_key_env else ""
     return text.replace(key, "[key]") if key else text
 

@@ -8,6 +8,7 @@ case takes every byte of the prompt for a token and the longest answer as given.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from harness.errors import RunStopped
@@ -54,6 +55,8 @@ class Paid:
     """The answer may be used again; not so where it was timed, or is none."""
     trained: int | None = None
     """Tokens of a fine-tuning job, whose latest line counts: its worst case, then what it came to. None: a request."""
+    batch: str = ""
+    """The endpoint's id of the batch that it was asked in; empty: it was asked alone."""
 
 
 class Ledger:
@@ -66,8 +69,10 @@ class Ledger:
         limit: float | None = None,
         tuned: Prices | None = None,
         currency: str = "",
+        batch_discount: float = 0.0,
     ) -> None:
         self.prices, self.limit, self.tuned, self.currency = prices, limit, tuned, currency
+        self.batch_discount = batch_discount
         self.asks_tuned = False
         """Whether a tuned model is asked at present, at the prices `tuned` where there are any."""
         self._folder: RunFolder | None = None
@@ -76,12 +81,14 @@ class Ledger:
         self._under_way = 0
         self._answers: dict[str, Completion] = {}
         self._jobs: dict[str, Paid] = {}
+        self._batched: set[tuple[str, str]] = set()
         self._spent = self._nothing()
 
     def open(self, folder: RunFolder) -> None:
         """Keep what is paid in this run folder; what was paid in it before counts."""
         with self._turn:
             self._folder, self._answers, self._jobs, self._spent = folder, {}, {}, self._nothing()
+            self._reserved, self._batched = 0.0, set()
             for one in folder.lines(FILE, Paid):
                 self._count(one)
 
@@ -104,7 +111,7 @@ class Ledger:
         with self._turn:
             while self.limit is not None and (self._spent.money or 0.0) + self._reserved + worst > self.limit:
                 if not self._under_way:
-                    raise BudgetSpent(self._refusal(worst))
+                    raise BudgetSpent(self.refusal(worst))
                 self._turn.wait()
             self._reserved += worst
             self._under_way += 1
@@ -151,16 +158,45 @@ class Ledger:
     def _money_of(self, job: str) -> float:
         return (self._jobs[job].money or 0.0) if job in self._jobs else 0.0
 
-    def price(self, tokens_in: int, tokens_out: int) -> float | None:
-        """Money for a request; None where nobody named prices."""
-        prices = self.tuned if self.asks_tuned and self.tuned else self.prices
-        return prices.of(tokens_in, tokens_out) if prices else None
+    def price(
+        self, tokens_in: int, tokens_out: int, *, batched: bool = False, tuned: bool | None = None
+    ) -> float | None:
+        """Money for a request; None where nobody named prices. `tuned`: of a tuned model; None: as is asked now."""
+        prices = self.tuned if (self.asks_tuned if tuned is None else tuned) and self.tuned else self.prices
+        if prices is None:
+            return None
+        return prices.of(tokens_in, tokens_out) * (1 - self.batch_discount if batched else 1)
+
+    def fits(self, worst: float) -> bool:
+        """Whether so much may yet be spent, beside what is spent and under way."""
+        return self.limit is None or (self._spent.money or 0.0) + self._reserved + worst <= self.limit
+
+    def hold(self, worst: float) -> None:
+        """Set the worst case of a batch aside for as long as it is under way; less than 0: it no longer is."""
+        with self._turn:
+            self._reserved += worst
+            self._turn.notify_all()
+
+    def settle_batch(self, held: float, paid: Sequence[Paid]) -> None:
+        """Put what a batch came to in the place of its worst case; what was noted before is not noted again."""
+        with self._turn:
+            new = [one for one in paid if (one.batch, one.request) not in self._batched]
+            if self._folder is not None:
+                self._folder.append(FILE, new)
+            for one in new:
+                self._count(one)
+            self._reserved -= held
+            self._turn.notify_all()
 
     def _nothing(self) -> Spent:
         if self.prices is None:
             return Spent(currency=self.currency)
         found = Spent(
-            money=0.0, currency=self.prices.currency, price_in=self.prices.read, price_out=self.prices.written
+            money=0.0,
+            currency=self.prices.currency,
+            price_in=self.prices.read,
+            price_out=self.prices.written,
+            batch_money=0.0,
         )
         if self.tuned is None:
             return found
@@ -174,7 +210,11 @@ class Ledger:
             self._answers[one.request] = Completion(one.text, one.tokens_in, one.tokens_out, one.finish)
         so_far, money = self._spent, one.money
         if money is None:  # asked for before prices were named
-            money = self.price(one.tokens_in, one.tokens_out)
+            money = self.price(one.tokens_in, one.tokens_out, batched=bool(one.batch))
+        in_batch = so_far.batch_money
+        if one.batch:
+            self._batched.add((one.batch, one.request))
+            in_batch = None if in_batch is None or money is None else in_batch + money
         self._spent = replace(
             so_far,
             requests=so_far.requests + 1,
@@ -182,6 +222,8 @@ class Ledger:
             tokens_out=so_far.tokens_out + one.tokens_out,
             estimated=so_far.estimated + (not one.counted),
             money=None if so_far.money is None or money is None else so_far.money + money,
+            batched=so_far.batched + bool(one.batch),
+            batch_money=in_batch,
         )
 
     def _count_training(self, one: Paid) -> None:
@@ -205,11 +247,12 @@ class Ledger:
             "from there."
         )
 
-    def _refusal(self, worst: float) -> str:
+    def refusal(self, worst: float, *, what: str = "request") -> str:
+        """Why nothing more is sent: the next request, or batch, could cost too much."""
         currency = self.prices.currency if self.prices else ""
         spent, most, next_one = (numbers.money(one, currency) for one in (self._spent.money or 0.0, self.limit, worst))
-        requests = numbers.counted(self._spent.requests, "request")
+        requests, noun = numbers.counted(self._spent.requests, "request"), "one" if what == "request" else what
         return (
-            f"The budget is spent: {spent} of {most} went to {requests}, and the next one could cost {next_one}. What "
-            "was answered is kept: the same command with a higher --max-cost goes on from there."
+            f"The budget is spent: {spent} of {most} went to {requests}, and the next {noun} could cost {next_one}. "
+            "What was answered is kept: the same command with a higher --max-cost goes on from there."
         )

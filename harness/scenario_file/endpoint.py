@@ -37,6 +37,8 @@ class EndpointSettings:
     price_out: float | None = None
     currency: str | None = None
     max_cost: float | None = None
+    batch: bool | None = None
+    batch_discount: float | None = None
     extra: dict[str, Any] = field(default_factory=dict)
     leave_out: tuple[str, ...] = ()
     adapters: dict[str, str] = field(default_factory=dict)
@@ -142,6 +144,16 @@ def _number(value: object, *, above: bool = False) -> str | None:
     return f"must be a number {'above 0' if above else '0 or more'}; got {shown(value)}"
 
 
+def _share(value: object) -> str | None:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+        return None
+    return f"must be a share from 0 to 1 that batches are cheaper by, such as 0.5; got {shown(value)}"
+
+
+def _yes_or_no(value: object) -> str | None:
+    return None if isinstance(value, bool) else f"must be true or false; got {shown(value)}"
+
+
 def _choice(value: object) -> str | None:
     return None if value in LENGTH_FIELDS else f"must be one of {', '.join(LENGTH_FIELDS)}; got {shown(value)}"
 
@@ -183,6 +195,8 @@ CHECKS: Mapping[str, Callable[[object], str | None]] = {
     "price_out": _number,
     "currency": _text,
     "max_cost": partial(_number, above=True),
+    "batch": _yes_or_no,
+    "batch_discount": _share,
     "extra": _fields,
     "leave_out": _left_out,
     "adapters": _adapters,

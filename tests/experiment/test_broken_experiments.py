@@ -222,7 +222,7 @@ def test_a_finding_that_cannot_be_worked_out_costs_neither_the_verdict_nor_the_o
 
 
 def judged(out):
-    return RunFolder(out).lines("experiments/judge/judgments.jsonl", Judgment)
+    return tuple(RunFolder(out).lines("experiments/judge/judgments.jsonl", Judgment))
 
 
 def test_comparisons_that_the_judge_did_not_reply_to_are_not_kept_as_unreadable(scenario, out):

@@ -205,4 +205,21 @@ def _paid(spent: Spent | None) -> str:
     return (
         f"{_trained(spent)} The whole run sent {numbers.counted(spent.requests, 'request')} with "
         f"{numbers.count(spent.tokens_in)} tokens read and {numbers.count(spent.tokens_out)} written; {cost}.{guessed}"
+        f"{_in_batches(spent)}"
+    )
+
+
+def _in_batches(spent: Spent) -> str:
+    """What went in batches, and that nothing else here is about batches."""
+    if not spent.batched:
+        return ""
+    paid = (
+        ""
+        if spent.batch_money is None
+        else f"; they cost {numbers.money(spent.batch_money, spent.currency)} of that, the price of batches"
+    )
+    priced = ", and what requests cost in use is reckoned at the normal prices" if spent.price_in is not None else ""
+    return (
+        f" {numbers.counted(spent.batched, 'request')} of these went in batches, which the server answers within a day"
+        f"{paid}. The latency is that of single requests{priced}."
     )
