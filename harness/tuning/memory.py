@@ -54,11 +54,28 @@ def answering(shape: Shape, *, number: int, bits: int | None, tokens: int) -> Pa
     return Parts(weights(shape, number=number, bits=bits), cache=cache, activations=passing)
 
 
-def lora(shape: Shape, *, number: int, bits: int | None, rank: int, tokens: int, recompute: bool) -> Parts:
-    """Tuning an adapter with steps whose parts have so many tokens."""
-    learning = shape.adapter(rank) * (FULL + 4 * number)
+def lora(
+    shape: Shape, *, number: int, bits: int | None, rank: int, tokens: int, recompute: bool, processes: int = 1
+) -> Parts:
+    """Tuning an adapter with steps whose parts have so many tokens; of one process, where several share the model."""
+    held = weights(shape, number=number, bits=bits) / processes
+    if processes > 1:
+        held += _gathered(shape, number=number)
+    learning = shape.adapter(rank) * (FULL + 4 * number) / processes
     passing = _passing(shape, number=number, tokens=tokens, recompute=recompute)
-    return Parts(weights(shape, number=number, bits=bits), learning=learning, activations=passing)
+    return Parts(held, learning=learning, activations=passing)
+
+
+def _gathered(shape: Shape, *, number: int) -> float:
+    """What is whole in each process at once: the layer that computes, the next one, and all that is in no layer."""
+    return number * (2 * shape.in_layers / shape.layers + shape.parameters - shape.in_layers)
+
+
+def processes_for(wish: int | str | None, *, fits_one: bool, devices: int) -> int:
+    """How many processes tune: as many as are wished; `auto`: one a device where one device is too small."""
+    if wish == "auto":
+        return 1 if fits_one else devices
+    return int(wish or 1)
 
 
 def full(shape: Shape, *, number: int, tokens: int, recompute: bool) -> Parts:
@@ -68,9 +85,11 @@ def full(shape: Shape, *, number: int, tokens: int, recompute: bool) -> Parts:
     return Parts(held, learning=shape.parameters * (FULL + 3 * number), activations=passing)
 
 
-def recompute_needed(shape: Shape, *, number: int, bits: int | None, rank: int, tokens: int, there: float) -> bool:
+def recompute_needed(
+    shape: Shape, *, number: int, bits: int | None, rank: int, tokens: int, there: float, processes: int = 1
+) -> bool:
     """Whether an adapter can be tuned in so much memory only by computing each layer again on the way back."""
-    plain = lora(shape, number=number, bits=bits, rank=rank, tokens=tokens, recompute=False)
+    plain = lora(shape, number=number, bits=bits, rank=rank, tokens=tokens, recompute=False, processes=processes)
     return plain.total > USABLE * there
 
 

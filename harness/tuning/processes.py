@@ -100,7 +100,9 @@ def tune_together(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
-        (folder / JOB).write_bytes(msgspec.json.encode(_job(loaded, examples, dev, settings=settings, out=out, key=key)))
+        (folder / JOB).write_bytes(
+            msgspec.json.encode(_job(loaded, examples, dev, settings=settings, out=out, key=key))
+        )
         with _set_aside(loaded.network):
             _run(folder, settings.processes, machine=loaded.machine, progress=progress)
         done = msgspec.json.decode((folder / DONE).read_bytes(), type=Done)

@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -58,12 +58,11 @@ def work(folder: str, *, rank: int, meeting: str) -> None:
     torch.distributed.destroy_process_group()
 
 
-def _failed(
-    place: Path, kind: type[BaseException], error: BaseException, trace: TracebackType | None
-) -> None:
+def _failed(place: Path, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Say what went wrong, and go at once: the libraries' own end waits for the others."""
     said = " ".join(str(error).split())
-    place.write_text(f"{kind.__name__}: {said}"[:2_000], encoding="utf-8", errors="replace")
+    with suppress(OSError):
+        place.write_text(f"{kind.__name__}: {said}"[:2_000], encoding="utf-8", errors="replace")
     sys.__excepthook__(kind, error, trace)
     sys.stderr.flush()
     os._exit(1)
@@ -147,7 +146,7 @@ class Source:
         return self._converted(network, wanted)
 
     def _converted(self, network: Any, wanted: Mapping[Any, Sequence[str]]) -> Mapping[Any, Callable[[], Any]]:
-        """Files whose names the library translates: then it reads them, and each process holds them whole for a while."""
+        """Of files whose names the library translates: it reads them, and each process holds all for a while."""
         from transformers import AutoModelForCausalLM
 
         whole = AutoModelForCausalLM.from_pretrained(
