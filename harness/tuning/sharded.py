@@ -132,7 +132,7 @@ class Source:
     folder: Path
 
     def tensors(self, network: Any, stack: ExitStack) -> Mapping[Any, Callable[[], Any]]:
-        """Parameter or buffer of a network -> what reads its value from the files."""
+        """Parameter of a network -> what reads its value from the files. Buffers that they hold are set at once."""
         from safetensors import safe_open
 
         files = [
@@ -140,6 +140,9 @@ class Source:
         ]
         where = {name: file for file in files for name in file.keys()}  # noqa: SIM118 - no mapping
         wanted = _by_parameter(network)
+        for name, buffer in network.named_buffers():
+            if name in where:
+                buffer.copy_(where[name].get_tensor(name))
         if all(any(name in where for name in names) for names in wanted.values()):
             known = {tensor: next(name for name in names if name in where) for tensor, names in wanted.items()}
             return {tensor: partial(where[name].get_tensor, name) for tensor, name in known.items()}
@@ -213,7 +216,6 @@ def _shard(asked: Any, values: Mapping[Any, Callable[[], Any]], team: Team) -> N
     for module in (*layers, asked):
         replace_parameters(module, value_of)
         fully_shard(module, mesh=mesh, mp_policy=policy, reshard_after_forward=True)
-    asked.to(team.device)  # what is no weight
 
 
 class ShardedTrainer(Trainer):

@@ -99,7 +99,7 @@ def test_an_empty_file_says_nothing(tmp_path):
         ),
         (
             "[tuning]\nprocesses = 0",
-            "'tuning.processes' must be a whole number, 1 or more; got 0; or write \"auto\" for as many as there are GPUs",
+            "'tuning.processes' must be a whole number, 1 or more; got 0; or write \"auto\"",
         ),
         ('[tuning]\nprocesses = "two"', "'tuning.processes' must be a whole number, 1 or more; got 'two'; or write"),
         ("held_to_labels = 1", "'held_to_labels' must be true or false; got 1"),

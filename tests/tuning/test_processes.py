@@ -1,4 +1,4 @@
-"""Several processes that hold a model in shares tune it to what one process makes of it, and none outlives the others."""
+"""Several processes that share a model tune it to what one process makes of it, and none outlives the others."""
 
 import os
 import signal
@@ -81,6 +81,21 @@ def test_the_base_weights_are_read_only(tiny, tmp_path):
         tiny.network.named_parameters(), fresh.network.named_parameters(), strict=True
     ):
         assert bool((ours == theirs).all()), name
+
+
+def test_weights_are_read_alike_whether_the_library_translates_their_names_or_not(tiny):
+    from contextlib import ExitStack
+
+    from harness.tuning.sharded import Source, _by_parameter
+
+    source, wanted = Source(tiny.folder), _by_parameter(tiny.network)
+    translated = source._converted(tiny.network, wanted)
+    with ExitStack() as files:
+        direct = source.tensors(tiny.network, files)
+        assert direct.keys() == translated.keys() == set(tiny.network.parameters())
+        for parameter, read in direct.items():
+            assert bool((read() == parameter).all())
+            assert bool((translated[parameter]() == parameter).all())
 
 
 def workers():
@@ -174,7 +189,11 @@ def test_no_worker_outlives_the_one_who_started_it(tiny, tmp_path, how):
     command = [sys.executable, "-c", ORPHANS, str(tiny.folder), str(tmp_path / "a")]
     root = Path(__file__).resolve().parents[2]
     with subprocess.Popen(
-        command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(root)}
+        command,
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(root)},
     ) as parent:
         assert parent.stdout.readline().startswith(b"tuning")
         started = psutil.Process(parent.pid).children()
