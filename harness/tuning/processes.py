@@ -43,6 +43,10 @@ _START = (
     "sharded.work(sys.argv[2], rank=int(sys.argv[3]), meeting=sys.argv[4])"
 )
 
+GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": str(2**20)}
+"""glibc: larger pieces go back to the system when they are freed. Else layers that are gathered and given back leave
+holes between activations: on two processors the bundled model's workers grew to 1,228 MiB in three steps, not 769."""
+
 LOOK_EVERY = 0.1
 """Seconds between looks at the workers."""
 
@@ -189,7 +193,7 @@ def _started(
     threads = str(max(1, machine.threads // count))
     # They talk to each other within this machine only.
     inside = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
-    environment = {**os.environ, **inside, "OMP_NUM_THREADS": threads}
+    environment = {**GIVE_BACK, **os.environ, **inside, "OMP_NUM_THREADS": threads}
     try:
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment)
     except OSError as error:

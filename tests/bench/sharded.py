@@ -1,12 +1,13 @@
 """Seconds and memory of tuning an adapter by one process, and by two that hold the model in shares.
 
-Usage: python -m tests.bench.sharded [SCENARIO] [ROWS] [--recompute]. Memory is what a process has to itself (USS:
-mapped files, which the system may drop, are left out), the largest of looks 20 ms apart.
+Usage: python -m tests.bench.sharded [SCENARIO] [ROWS] [--recompute]. Memory is a process's anonymous
+memory (mapped files, which the system may drop, are left out; Linux only), the largest of looks 20 ms apart.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,16 @@ def tuned(processes, scenario, rows, recompute):
     print(json.dumps({"losses": made.dev_losses, "seconds": made.seconds, "whole": whole}), flush=True)
 
 
+def anonymous(pid):
+    """KiB; nothing of a process that has just ended."""
+    try:
+        said = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    found = re.search(r"RssAnon:\s+(\d+)", said)
+    return int(found[1]) if found else 0
+
+
 def measured(processes, *rest):
     """Its result, and the largest memory of the process and of each worker, MiB."""
     command = [sys.executable, "-m", "tests.bench.sharded", "--one", str(processes), *rest]
@@ -46,13 +57,10 @@ def measured(processes, *rest):
         own, peaks = psutil.Process(child.pid), {}
         while child.poll() is None:
             for process in (own, *own.children()):
-                try:
-                    peaks[process.pid] = max(peaks.get(process.pid, 0), process.memory_full_info().uss)
-                except psutil.Error:
-                    peaks.setdefault(process.pid, 0)
+                peaks[process.pid] = max(peaks.get(process.pid, 0), anonymous(process.pid))
             time.sleep(0.02)
         result = json.loads(child.stdout.read().splitlines()[-1])
-    first, *workers = (round(peak / 2**20) for peak in peaks.values())
+    first, *workers = (round(peak / 1024) for peak in peaks.values())
     return {"processes": processes, "command": first, "workers": workers, **result}
 
 
