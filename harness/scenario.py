@@ -140,6 +140,9 @@ class TuningWish:
     """Pairs of rank and learning rate to try on dev (by Optuna); None: a few learning rates."""
     bits: Literal[4] | None = None
     """4: the model's weights are held in four bits, for every arm alike (QLoRA); None: in the usual precision."""
+    processes: int | Literal["auto"] | None = None
+    """Processes of this machine that hold the model in shares while it is tuned (FSDP); None: one; `auto`: one a GPU
+    where tuning does not fit on one of them, else one."""
 
 
 NO_WISH = TuningWish()

@@ -15,7 +15,7 @@ from harness.arms.bench import Notify, Tuner
 from harness.engines.adapters import adapter_key, keep_adapter, known_adapter, seal
 from harness.generation.decode import LocalTextModel
 from harness.models.base import ModelIdentity, TextModel
-from harness.models.device import device_memory
+from harness.models.device import device_count, device_memory
 from harness.models.local import LoadedModel, identify, in_four_bits, load_model, weights_files
 from harness.models.shape import Shape, shape_from, shape_of
 from harness.records import Choice, Recipe, Trial
@@ -25,6 +25,8 @@ from harness.tuning.checkpoint import Checkpoints
 from harness.tuning.examples import TrainingText, row_set
 from harness.tuning.full import FULL_TUNING, RATES, is_full, swapped, tune_all_weights
 from harness.tuning.lora import MICRO_TOKENS, TuningResult, TuningSettings, encode_rows, merged, tune
+from harness.tuning.memory import USABLE, lora, processes_for
+from harness.tuning.processes import tune_together
 from harness.tuning.sweep import Swept, sweep
 
 BUDGET_CPU, BUDGET_CPU_QUICK, BUDGET_GPU = 600_000, 120_000, 50_000_000
@@ -119,6 +121,7 @@ class LocalTuner:
         they are as large as the model.
         """
         kept, settings, notes = self._planned(examples, full=arm == FULL_TUNING)
+        settings = replace(settings, processes=self._processes(settings))
         settings = replace(settings, recompute=self._recompute(settings))
         use_cache = self.use_cache and not settings.full
         out = self.folder / "adapters" / arm
@@ -134,20 +137,40 @@ class LocalTuner:
         seal(out)
         return replace(made, notes=(*notes, *made.notes))
 
+    def _shape(self) -> Shape | None:
+        network = self.loaded.network
+        try:
+            return shape_from(network.config.to_dict(), parameters=network.num_parameters())
+        except (KeyError, TypeError, ValueError):  # a network of another make: it is tuned the usual way
+            return None
+
+    def _processes(self, settings: TuningSettings) -> int:
+        """How many share the model, by the plan's own estimate of an adapter (all weights take more)."""
+        shape, here = self._shape(), self.loaded.machine
+        fits_one = True
+        if shape is not None and self.wish.processes == "auto":
+            number = 4 if here.dtype == "float32" else 2
+            needed = lora(shape, number=number, bits=None, rank=settings.rank, tokens=MICRO_TOKENS, recompute=True)
+            fits_one = needed.total <= USABLE * device_memory(here.device)
+        return processes_for(self.wish.processes, fits_one=fits_one, devices=device_count(here.device))
+
     def _recompute(self, settings: TuningSettings) -> bool:
         """Whether the activations would not fit the device. By all of its memory, so that a later run decides alike."""
-        network, here = self.loaded.network, self.loaded.machine
-        try:
-            shape = shape_from(network.config.to_dict(), parameters=network.num_parameters())
-        except ValueError:  # a network of another make: it is tuned the usual way
+        network, here, shape = self.loaded.network, self.loaded.machine, self._shape()
+        if shape is None:
             return False
-        number = 4 if here.dtype == "float32" else 2
+        number, team = 4 if here.dtype == "float32" else 2, settings.processes
         if settings.full:
-            plain = memory.full(shape, number=number, tokens=MICRO_TOKENS, recompute=False)
+            plain = memory.full(shape, number=number, tokens=MICRO_TOKENS, recompute=False, processes=team)
         else:
-            bits = 4 if in_four_bits(network) else None
-            plain = memory.lora(
-                shape, number=number, bits=bits, rank=settings.rank, tokens=MICRO_TOKENS, recompute=False
+            plain = lora(
+                shape,
+                number=number,
+                bits=4 if in_four_bits(network) else None,
+                rank=settings.rank,
+                tokens=MICRO_TOKENS,
+                recompute=False,
+                processes=team,
             )
         return memory.recompute_needed(plain, device_memory(here.device))
 
@@ -162,7 +185,8 @@ class LocalTuner:
         key: str,
     ) -> Recipe:
         out = self.folder / "adapters" / arm
-        train = tune_all_weights if settings.full else tune
+        alone = tune_all_weights if settings.full else tune
+        train = tune_together if settings.processes > 1 else alone
         swept = None
         if settings.sweep and dev:
             swept = sweep(self.loaded, kept, dev=dev, settings=settings, progress=notify)
@@ -186,7 +210,7 @@ class LocalTuner:
                 ),
                 Choice("epochs", str(result.epochs), "minus dev loss", len(dev), losses),
             ),
-            notes=(*_odd(result), *_swept_note(swept)),
+            notes=(*_odd(result), *_swept_note(swept), *_shared_note(settings.processes)),
         )
 
     def _planned(
@@ -254,6 +278,10 @@ def _swept_note(swept: Swept | None) -> list[str]:
         f"{len(swept.tried)} pairs of rank and learning rate were tried on dev for {swept.settings.trial_steps} steps "
         f"each; {swept.ended_early} fell behind and were ended early."
     ]
+
+
+def _shared_note(processes: int) -> list[str]:
+    return [f"Tuned by {processes} processes, each of which held a share of the model (FSDP)."] if processes > 1 else []
 
 
 def _odd(result: TuningResult) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from dataclasses import asdict
 
 import msgspec
 
@@ -44,7 +45,9 @@ def run_key(ready: Prepared, options: RunOptions) -> RunKey:
     parts |= {name: value for name, value in _wishes(scenario).items() if value}
     parts |= _of_endpoint(scenario.endpoint)
     if scenario.tuning != TuningWish():
-        parts["tuning"] = _digest(scenario.tuning)
+        # Runs from before there were processes keep their key.
+        said = asdict(scenario.tuning)
+        parts["tuning"] = _digest({name: value for name, value in said.items() if name != "processes" or value})
     if scenario.held_to_schema:
         parts["held to schema"] = scenario.schema or "inferred"
     if scenario.repair or scenario.held_to_schema:

@@ -23,13 +23,14 @@ from harness.experiment.probes.base import TUNED
 from harness.experiment.probes.learning_curve import SHARES
 from harness.experiment.probes.seeds import seeds_wanted
 from harness.models.bundled import cache_folder
-from harness.models.device import device_memory, machine
+from harness.models.device import device_count, device_memory, machine
 from harness.models.shape import Shape
 from harness.publish import numbers
 from harness.retrieval.index import MOST_EXACT
 from harness.scenario import Case, Scenario
 from harness.spool import Spooled
-from harness.tuning.memory import USABLE, Parts, answering, lora
+from harness.tuning.lora import MICRO_TOKENS
+from harness.tuning.memory import USABLE, Parts, answering, lora, processes_for, weights
 
 MEASURED_MB = 281.0
 """Weights of the model that the constants were fitted on."""
@@ -155,6 +156,9 @@ def _memory(
     base = LIBRARIES + WEIGHTS_HELD * weights_mb + _corpus(scenario)
     steps = [_step_tokens(scenario, with_passages=arm == "rag_lora") for arm in arms if arm in TUNED]
     tuning = max((TUNING * size * (step / 1_000) ** TUNING_GROWS for step in steps), default=0.0)
+    processes = scenario.tuning.processes
+    if tuning and isinstance(processes, int) and processes > 1:
+        tuning += processes * LIBRARIES + weights_mb  # each imports the libraries, and together they hold the model
     further = sum(trainings.values()) - trainings["arms"]
     peak = (base + max(tuning, ANSWERING * size)) * (1 + min(MOST_AGAIN, AGAIN * further))
     return peak + max(_beside(scenario, experiments, weights_mb=weights_mb), default=0.0)
@@ -170,12 +174,12 @@ def _beside(scenario: Scenario, experiments: Sequence[str], *, weights_mb: float
         yield EMBEDDER_TUNED[bool(scenario.documents)]
 
 
-def _step_tokens(scenario: Scenario, *, with_passages: bool) -> float:
+def _step_tokens(scenario: Scenario, *, with_passages: bool, rows: float = STEP_ROWS) -> float:
     """Tokens of one training step: the rows, and the instruction that they share."""
-    rows: Sequence[Case] = scenario.train or scenario.cases
-    row = statistics.fmean(len(case.input) + len(case.output) for case in rows) / 4 + 12
+    cases: Sequence[Case] = scenario.train or scenario.cases
+    row = statistics.fmean(len(case.input) + len(case.output) for case in cases) / 4 + 12
     row += 2 * PASSAGE_TOKENS if with_passages else 0
-    return min(STEP_TOKENS, len(scenario.instruction) / 4 + 30 + STEP_ROWS * row)
+    return min(STEP_TOKENS, len(scenario.instruction) / 4 + 30 + rows * row)
 
 
 def _passages(scenario: Scenario) -> float:
@@ -208,6 +212,10 @@ class Fit:
     parts: tuple[tuple[str, float], ...]
     advice: str
     """What would make it fit; empty where it does."""
+    devices: int = 1
+    """Devices that have `there_mb` together."""
+    processes: int = 1
+    """Of which each needs `needs_mb`."""
 
     @property
     def fits(self) -> bool:
@@ -223,34 +231,83 @@ CASE_TOKENS = 30 + 2 * PASSAGE_TOKENS
 
 
 def fits(
-    scenario: Scenario, arms: Sequence[str], shape: Shape, *, device: str, number: int, there_mb: float
+    scenario: Scenario,
+    arms: Sequence[str],
+    shape: Shape,
+    *,
+    device: str,
+    number: int,
+    there_mb: float,
+    devices: int = 1,
 ) -> tuple[Fit, ...]:
     """Answering and tuning against the device's memory (`tuning/memory.py` has the formulae).
 
     Args:
         number: bytes of a number in the device's usual precision.
+        devices: GPUs of `there_mb` each; a model that is too large for one answers spread over all of them.
     """
-    wish = scenario.tuning
-    there = USABLE * there_mb * 2**20
+    room = _Room(there_mb, devices, device)
+    found = [_answering_fit(scenario, shape, number=number, room=room)]
+    if set(arms) & set(TUNED):
+        found.append(_tuning_fit(scenario, arms, shape, number=number, room=room))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """MiB of one device, how many there are, and their kind."""
+
+    mb: float
+    devices: int
+    device: str
+
+    @property
+    def usable(self) -> float:
+        """Bytes of one."""
+        return USABLE * self.mb * 2**20
+
+
+def _answering_fit(scenario: Scenario, shape: Shape, *, number: int, room: _Room) -> Fit:
+    bits = scenario.tuning.bits
     row = statistics.fmean(len(case.input) for case in scenario.cases) / 4 + (scenario.max_new_tokens or 64)
     tokens = int(ROWS * (len(scenario.instruction) / 4 + CASE_TOKENS + row))
 
-    def answered(bits: int | None) -> Parts:
-        return answering(shape, number=number, bits=bits, tokens=min(tokens, MOST_TOKENS))
+    parts_of = partial(answering, shape, number=number, tokens=min(tokens, MOST_TOKENS))
+    parts = parts_of(bits=bits)
+    devices = 1 if parts.total <= room.usable else room.devices
+    there = devices * room.usable
+    advice = "" if parts.total <= there else _advice(math.inf if bits else parts_of(bits=4).total, there)
+    return Fit("answering", parts.total / 2**20, devices * room.mb, room.device, _named(parts), advice, devices)
 
-    def tuned(bits: int | None) -> Parts:
-        step = int(max(_step_tokens(scenario, with_passages=arm == "rag_lora") for arm in arms if arm in TUNED))
-        with_recompute = partial(lora, shape, number=number, bits=bits, rank=wish.rank or 16, tokens=step)
-        plain = with_recompute(recompute=False)
-        return plain if plain.total <= there else with_recompute(recompute=True)
 
-    work = {"answering": answered, **({"tuning an adapter": tuned} if set(arms) & set(TUNED) else {})}
-    found = []
-    for what, parts_of in work.items():
-        parts = parts_of(wish.bits)
-        advice = "" if parts.total <= there else _advice(parts_of(4).total if not wish.bits else math.inf, there)
-        found.append(Fit(what, parts.total / 2**20, there_mb, device, _named(parts), advice))
-    return tuple(found)
+def _tuning_fit(scenario: Scenario, arms: Sequence[str], shape: Shape, *, number: int, room: _Room) -> Fit:
+    wish = scenario.tuning
+    rank = wish.rank or 16
+    alone = lora(shape, number=number, bits=None, rank=rank, tokens=MICRO_TOKENS, recompute=True)
+    count = processes_for(wish.processes, fits_one=alone.total <= room.usable, devices=room.devices)
+    shared = 1 if room.device == "cuda" else count
+    there = room.usable / shared - (weights(shape, number=number, bits=None) if shared > 1 else 0)
+
+    def tuned(bits: int | None = None, processes: int = 1) -> Parts:
+        rows = STEP_ROWS / processes
+        step = int(max(_step_tokens(scenario, with_passages=a == "rag_lora", rows=rows) for a in arms if a in TUNED))
+        parts = partial(lora, shape, number=number, bits=bits, rank=rank, tokens=step, processes=processes)
+        plain = parts(recompute=False)
+        return plain if plain.total <= there else parts(recompute=True)
+
+    parts = tuned(wish.bits, count)
+    fewest = [n for n in range(count + 1, room.devices + 1) if not wish.bits and tuned(processes=n).total <= there]
+    further = _advice(math.inf if wish.bits or count > 1 else tuned(4).total, there)
+    if fewest:
+        further = (
+            f"with processes = {fewest[0]} under [tuning] each would need about "
+            f"{_mb(tuned(processes=fewest[0]).total / 2**20)} and fit"
+        )
+    elif shared > 1:
+        further = "take fewer processes, which share this machine's memory"
+    advice = "" if parts.total <= there else further
+    what = "tuning an adapter"
+    return Fit(what, parts.total / 2**20, room.mb, room.device, _named(parts), advice, processes=count)
 
 
 def fits_here(engine: Engine, scenario: Scenario, arms: Sequence[str]) -> tuple[Fit, ...]:
@@ -259,8 +316,24 @@ def fits_here(engine: Engine, scenario: Scenario, arms: Sequence[str]) -> tuple[
         return ()
     here = machine()
     number = 4 if here.dtype == "float32" else 2
-    there = device_memory(here.device) / 2**20
-    return fits(scenario, arms, engine.shape, device=here.device, number=number, there_mb=there)
+    there, devices = device_memory(here.device) / 2**20, device_count(here.device)
+    refuse_processes(scenario.tuning.processes, device=here.device, devices=devices)
+    return fits(scenario, arms, engine.shape, device=here.device, number=number, there_mb=there, devices=devices)
+
+
+def refuse_processes(wish: int | str | None, *, device: str, devices: int) -> None:
+    """Refuse more processes than this machine can run.
+
+    Raises:
+        UserError: there are fewer GPUs, or they are of a kind that cannot share a model.
+    """
+    if not isinstance(wish, int) or wish == 1 or device == "cpu" or (device == "cuda" and wish <= devices):
+        return
+    there = f"this machine has {devices} of them" if device == "cuda" else "this machine's GPU cannot share a model"
+    instead = 'fewer, or processes = "auto"' if device == "cuda" else "processes = 1"
+    raise UserError(
+        f"processes = {wish} under [tuning] needs {wish} CUDA GPUs, one a process, and {there}. Write {instead}."
+    )
 
 
 def _advice(in_four: float, there: float) -> str:
@@ -283,9 +356,13 @@ def fit_sentence(fit: Fit) -> str:
     """What a kind of work needs, what there is, and what to do where it does not fit."""
     parts = ", ".join(f"{name} {_mb(size)}" for name, size in fit.parts)
     end = "it fits" if fit.fits else f"it does not fit: {fit.advice}"
+    each = f" in each of {fit.processes} processes" if fit.processes > 1 else ""
+    there = f"{fit.devices} GPUs together have" if fit.devices > 1 else OF_DEVICE[fit.device]
+    if fit.processes > 1:
+        there = "each GPU has" if fit.device == "cuda" else "for all of them, and the model itself, this machine has"
     return (
-        f"{fit.what[0].upper()}{fit.what[1:]} needs about {_mb(fit.needs_mb)} for the model ({parts}); "
-        f"{OF_DEVICE[fit.device]} {_mb(fit.there_mb)}: {end}."
+        f"{fit.what[0].upper()}{fit.what[1:]} needs about {_mb(fit.needs_mb)} for the model{each} ({parts}); "
+        f"{there} {_mb(fit.there_mb)}: {end}."
     )
 
 

@@ -45,10 +45,10 @@ class Plan(Protocol):
 
 def ready(network: Any) -> bool:
     """Whether the network may be used with plans; the first time, it is looked at and tried out."""
-    known = getattr(network, "_bakeoff_flat", None)
-    if known is None:
-        known = network._bakeoff_flat = supported(network) and _installed(network)
-    return bool(known)
+    found = getattr(network, "_bakeoff_flat", None)
+    if found is None:
+        found = network._bakeoff_flat = supported(network) and _installed(network)
+    return bool(found)
 
 
 def supported(network: Any) -> bool:
@@ -71,18 +71,30 @@ OTHERWISE = ("sliding_window", "attn_logit_softcapping", "final_logit_softcappin
 
 def _installed(network: Any) -> bool:
     """Register the attention and compare it with the network's own on two short prompts; undone where they differ."""
-    from transformers import AttentionInterface
-    from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
-
     before = network.config._attn_implementation
     if before not in ("sdpa", NAME):
         return False
-    AttentionInterface.register(NAME, _attend)
-    AttentionMaskInterface.register(NAME, sdpa_mask)
+    _register()
     near = attempt(lambda: _near(network))
     if near is not True:  # another result, or a network that is built in another way and raises
         network.set_attn_implementation(before)
     return near is True
+
+
+def _register() -> None:
+    from transformers import AttentionInterface
+    from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+
+    AttentionInterface.register(NAME, _attend)
+    AttentionMaskInterface.register(NAME, sdpa_mask)
+
+
+def known(network: Any, *, is_ready: bool) -> None:
+    """Tell a network whose weights are not here yet what `ready` found of another copy of it."""
+    network._bakeoff_flat = is_ready
+    if is_ready:
+        _register()
+        network.set_attn_implementation(NAME)
 
 
 def _near(network: Any) -> bool:

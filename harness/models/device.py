@@ -67,13 +67,22 @@ DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 def device_memory(device: str) -> int:
     """Bytes of memory that the device has in all: of the first GPU, else of the machine (within its container's limit).
 
-    Sums over several GPUs are not given: only answering is spread over them.
+    Sums over several GPUs are not given: `device_count` says how many there are.
     """
     if device == "cuda":
         import torch
 
         return int(torch.cuda.get_device_properties(0).total_memory)
     return min(int(psutil.virtual_memory().total), _container_limit())
+
+
+def device_count(device: str) -> int:
+    """GPUs of this machine; a processor is one device."""
+    if device == "cuda":
+        import torch
+
+        return int(torch.cuda.device_count())
+    return 1
 
 
 def _container_limit() -> int:

@@ -50,6 +50,8 @@ class LoadedModel:
     machine: Machine
     description: ModelDescription
     stop_ids: frozenset[int]
+    folder: Path | None = None
+    """Where its files lie."""
 
     def render(self, messages: Sequence[Message]) -> str:
         """The exact prompt text for a conversation that awaits its answer."""
@@ -333,8 +335,7 @@ def _load_folder(folder: Path, *, label: str, digest: str, here: Machine, bits: 
         # Else bitsandbytes lays weights out anew in the first pass without gradients, and tuning reads another layout.
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
-    # A slice of the hidden states is not contiguous, and the head then takes a matrix product ten times slower on CPU.
-    network.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(),))
+    contiguous_for_head(network)
     description = ModelDescription(
         name=label,
         digest=digest,
@@ -344,7 +345,12 @@ def _load_folder(folder: Path, *, label: str, digest: str, here: Machine, bits: 
         parameters=network.num_parameters(),
         runtime=f"torch {torch.__version__}, transformers {transformers.__version__}",
     )
-    return LoadedModel(network, tokenizer, here, description, _stop_ids(network, tokenizer))
+    return LoadedModel(network, tokenizer, here, description, _stop_ids(network, tokenizer), folder)
+
+
+def contiguous_for_head(network: Any) -> None:
+    """A slice of the hidden states is not contiguous, and the head then takes a product ten times slower on CPU."""
+    network.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(),))
 
 
 def _placed(folder: Path, here: Machine, bits: int | None) -> dict[str, Any]:

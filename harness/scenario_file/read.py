@@ -140,6 +140,7 @@ def read_what_is_readable(
     problems += _margin_problems(settings, toml=files.toml)
     problems += endpoint_problems(settings.endpoint, model=settings.model)
     problems += _sweep_problems(settings, toml=files.toml)
+    problems += _processes_problems(settings, toml=files.toml)
     scenario = _scenario(files, settings, settled=settled, warnings=(*problems, *settled.warnings))
     return Reading(_cut(scenario, overrides), tuple(problems))
 
@@ -149,6 +150,15 @@ def _sweep_problems(settings: Settings, *, toml: Path | None) -> Iterator[Proble
     wish = settings.tuning
     if wish.sweep and (wish.rank or wish.learning_rate):
         message = "a sweep searches rank and learning rate: take those lines out, or the sweep"
+        yield Problem("error", message, toml.name if toml else "[tuning]")
+
+
+def _processes_problems(settings: Settings, *, toml: Path | None) -> Iterator[Problem]:
+    """What one process alone can do."""
+    wish = settings.tuning
+    alone = {"bits = 4": wish.bits, "a sweep": wish.sweep}
+    for name in (name for name, value in alone.items() if value and wish.processes not in (None, 1)):
+        message = f"{name} is for one process: take that line out, or the line with processes"
         yield Problem("error", message, toml.name if toml else "[tuning]")
 
 

@@ -294,6 +294,7 @@ def _checks(known_arms: tuple[str, ...]) -> Checks:
             "learning_rate": partial(_share, what="0.0005 is a usual one", open_ends=True),
             "sweep": partial(_whole, low=2),
             "bits": _four,
+            "processes": _processes,
         },
         "experiments": {
             "seeds": partial(_whole, low=1),
@@ -317,6 +318,11 @@ def _four(value: object) -> str | None:
     if value == 4 and isinstance(value, int):
         return None
     return f"must be 4 (the weights are held in four bits), or be left out; got {shown(value)}"
+
+
+def _processes(value: object) -> str | None:
+    fault = None if value == "auto" else _whole(value, low=1)
+    return f'{fault}; or write "auto" for as many as there are GPUs where one is too small' if fault else None
 
 
 def _flag(value: object) -> str | None:

@@ -52,6 +52,7 @@ def _tuning(scenario: Scenario) -> Iterator[str]:
         yield _line("learning_rate", wish.learning_rate, "Peak learning rate.")
         yield _line("sweep", wish.sweep, "Pairs of rank and learning rate to try on dev (Optuna).")
         yield _line("bits", wish.bits, "Bits of a weight; 4 lets a model of four times the size fit.")
+        yield _line("processes", wish.processes, "Processes that hold the model in shares while it is tuned (FSDP).")
 
 
 def _instruction(scenario: Scenario) -> str:

@@ -17,6 +17,7 @@ import psutil
 
 from harness.errors import ArmFailed
 from harness.generation.lean import forget
+from harness.models.base import ModelDescription
 from harness.models.local import LoadedModel, in_four_bits
 from harness.tuning.examples import TrainingText
 from harness.tuning.lora import WEIGHTS_FILE, Progress, Trainer, TuningResult, TuningSettings, recomputing, tune
@@ -80,7 +81,7 @@ def _free_memory(network: Any) -> int:
     return int(torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available)
 
 
-class _FullTrainer(Trainer):
+class FullTrainer(Trainer):
     """Trains the network's own weights."""
 
     def optimizer(self, rate: float) -> Any:
@@ -96,9 +97,13 @@ class _FullTrainer(Trainer):
         out.mkdir(parents=True, exist_ok=True)
         tensors = {name: p.detach().contiguous() for name, p in self.model.named_parameters()}
         save_file(tensors, out / WEIGHTS_FILE, metadata={"format": "pt"})
-        described = self.loaded.description
-        text = json.dumps({"base": described.name, "base_digest": described.digest, "dtype": described.dtype})
-        (out / MARKER).write_text(text + "\n", encoding="utf-8")
+        write_marker(out, self.loaded.description)
+
+
+def write_marker(out: Path, described: ModelDescription) -> None:
+    """Say that a folder holds a whole set of weights, and of which model."""
+    text = json.dumps({"base": described.name, "base_digest": described.digest, "dtype": described.dtype})
+    (out / MARKER).write_text(text + "\n", encoding="utf-8")
 
 
 @contextmanager
@@ -110,7 +115,7 @@ def _all_weights(loaded: LoadedModel, settings: TuningSettings) -> Iterator[Trai
     forget(network)
     network.requires_grad_(True)
     try:
-        trainer = _FullTrainer(loaded, network)
+        trainer = FullTrainer(loaded, network)
         try:
             with recomputing(network, wanted=settings.recompute):
                 yield trainer

@@ -24,6 +24,7 @@ from harness.tuning.checkpoint import Checkpoints, Reached
 from harness.tuning.examples import Row, RowSet, TrainingText, row_set, shuffled_batches
 from harness.tuning.lean import lean_layers
 from harness.tuning.packing import packed_loss
+from harness.tuning.team import ALONE, Team
 
 MICRO_TOKENS = 2_048
 
@@ -55,6 +56,8 @@ class TuningSettings:
     """Pairs of rank and learning rate that were, or are to be, tried (`tuning/sweep.py`); 0: `learning_rates` only."""
     full: bool = False
     """All weights instead of an adapter (`tuning/full.py`); rank and alpha then say nothing."""
+    processes: int = 1
+    """Processes that hold the model in shares and tune it together (`tuning/processes.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +109,35 @@ def tune(
         key: digest of everything that determines the tuning: it then keeps checkpoints in `out`, and goes on from one
             that an interrupted tuning with the same key left there. Empty: neither.
     """
-    train = row_set(encode_rows(loaded, examples))
-    held = row_set(encode_rows(loaded, dev), prefix=train.prefix) if dev else None
+    sets = encode_sets(loaded, examples, dev)
     checkpoints = Checkpoints(out, key)
-    with (opened or fresh_adapter)(loaded, settings) as trainer:
-        under_way = _UnderWay(trainer, (train, held), settings=settings, progress=progress, checkpoints=checkpoints)
+    opened = opened or fresh_adapter
+    return tune_rows(loaded, sets, settings=settings, progress=progress, opened=opened, checkpoints=checkpoints)
+
+
+Sets = tuple[RowSet, RowSet | None]
+"""What is trained on, and what is held out of it."""
+
+
+def encode_sets(loaded: LoadedModel, examples: Sequence[TrainingText], dev: Sequence[TrainingText]) -> Sets:
+    """Both as token rows; they share a prefix."""
+    train = row_set(encode_rows(loaded, examples))
+    return train, row_set(encode_rows(loaded, dev), prefix=train.prefix) if dev else None
+
+
+def tune_rows(
+    loaded: LoadedModel,
+    sets: Sets,
+    *,
+    settings: TuningSettings,
+    progress: Progress,
+    opened: Opened,
+    checkpoints: Checkpoints,
+) -> TuningResult:
+    """`tune` on token rows; the checkpoints know where the result goes."""
+    out, held = checkpoints.out, sets[1]
+    with opened(loaded, settings) as trainer:
+        under_way = _UnderWay(trainer, sets, settings=settings, progress=progress, checkpoints=checkpoints)
         rate = _choose_rate(under_way)
         _train(under_way, rate)
         trainer.save(out)
@@ -131,15 +158,11 @@ def tune(
     )
 
 
-_Sets = tuple[RowSet, RowSet | None]
-"""What is trained on, and what is held out of it."""
-
-
 class _UnderWay:
     """A tuning, how far it has come, and its checkpoints."""
 
     def __init__(
-        self, trainer: Trainer, sets: _Sets, *, settings: TuningSettings, progress: Progress, checkpoints: Checkpoints
+        self, trainer: Trainer, sets: Sets, *, settings: TuningSettings, progress: Progress, checkpoints: Checkpoints
     ) -> None:
         self.trainer, self.settings, self.progress, self.checkpoints = trainer, settings, progress, checkpoints
         self.train, self.held = sets
@@ -186,11 +209,15 @@ class Trainer:
     They compute in the base's precision; the optimizer works on float32 copies, because bf16 swallows small updates.
     """
 
-    def __init__(self, loaded: LoadedModel, model: Any) -> None:
-        self.loaded, self.model, self.tokens = loaded, model, 0
+    def __init__(self, loaded: LoadedModel, model: Any, team: Team = ALONE) -> None:
+        self.loaded, self.model, self.team, self.tokens = loaded, model, team, 0
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.masters = [p.detach().float().clone() for p in self.parameters]
         self.initial = self.state()
+
+    def loss(self, rows: Sequence[Row], prefix: Sequence[int]) -> tuple[Any, int]:
+        """`answer_loss` of the model that is trained."""
+        return answer_loss(self.loaded, self.model, rows, prefix=prefix)
 
     def state(self) -> list[Any]:
         """A copy of the learning weights as they compute."""
@@ -282,9 +309,8 @@ def recomputing(network: Any, *, wanted: bool) -> Iterator[None]:
         network.gradient_checkpointing_disable()
 
 
-@contextmanager
-def fresh_adapter(loaded: LoadedModel, settings: TuningSettings) -> Iterator[Trainer]:
-    """The model with a new adapter that learns, from the settings' seed; the model comes out as it was."""
+def with_adapter(network: Any, settings: TuningSettings) -> Any:
+    """The network with a new adapter, from the settings' seed."""
     import torch
     from peft import LoraConfig, get_peft_model
 
@@ -296,7 +322,13 @@ def fresh_adapter(loaded: LoadedModel, settings: TuningSettings) -> Iterator[Tra
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
-    model = get_peft_model(loaded.network, config, autocast_adapter_dtype=False)
+    return get_peft_model(network, config, autocast_adapter_dtype=False)
+
+
+@contextmanager
+def fresh_adapter(loaded: LoadedModel, settings: TuningSettings) -> Iterator[Trainer]:
+    """The model with a new adapter that learns, from the settings' seed; the model comes out as it was."""
+    model = with_adapter(loaded.network, settings)
     try:
         with lean_layers(model), recomputing(loaded.network, wanted=settings.recompute):
             yield Trainer(loaded, model)
@@ -318,7 +350,7 @@ def _choose_rate(under_way: _UnderWay) -> float:
         under_way.begin(rates[number])
         for batch in batches[under_way.reached.step :]:
             under_way.step(batch)
-        trial = (rates[number], dev_loss(trainer.loaded, trainer.model, held))
+        trial = (rates[number], _loss_on(held, trainer))
         under_way.reached = replace(under_way.reached, trials=(*under_way.reached.trials, trial), step=0)
         under_way.keep(at_end=True)
     return min(under_way.reached.trials, key=lambda trial: or_worst(trial[1]))[0]
@@ -330,7 +362,7 @@ def _train(under_way: _UnderWay, rate: float) -> None:
     under_way.begin(rate)
     total = -(-len(train.rows) // settings.rows) * settings.epochs
     if held and not under_way.reached.losses:
-        under_way.reached = replace(under_way.reached, losses=(dev_loss(trainer.loaded, trainer.model, held),))
+        under_way.reached = replace(under_way.reached, losses=(_loss_on(held, trainer),))
     while not _is_over(under_way.reached, settings):
         batches = shuffled_batches(train.rows, size=settings.rows, seed=settings.seed + under_way.reached.epoch + 1)
         for batch in batches[under_way.reached.step :]:
@@ -350,7 +382,7 @@ def _end_epoch(under_way: _UnderWay) -> None:
     reached, trainer = under_way.reached, under_way.trainer
     reached = replace(reached, epoch=reached.epoch + 1, step=0)
     if under_way.held is not None:
-        loss = or_worst(dev_loss(trainer.loaded, trainer.model, under_way.held))
+        loss = or_worst(_loss_on(under_way.held, trainer))
         reached = replace(reached, losses=(*reached.losses, loss))
         if not _stands_still(reached):
             reached = replace(reached, best=reached.epoch)
@@ -390,9 +422,9 @@ def one_step(trainer: Trainer, optimizer: Any, train: RowSet, batch: Sequence[in
     rows = [train.rows[i] for i in batch]
     trainer.tokens += sum(len(train.prefix) + len(r.prompt) + len(r.answer) for r in rows)
     count = sum(len(row.answer) for row in rows)
-    for part in micro_batches(rows, prefix=len(train.prefix)):
-        loss, _ = answer_loss(trainer.loaded, trainer.model, part, prefix=train.prefix)
-        (loss / count).backward()
+    for part, weight in trainer.team.shared(rows, lambda rows: micro_batches(rows, prefix=len(train.prefix))):
+        loss, _ = trainer.loss(part, train.prefix)
+        (weight * loss / count).backward()
     trainer.update(optimizer)
 
 
@@ -409,13 +441,25 @@ def micro_batches(rows: Sequence[Row], *, prefix: int) -> list[list[Row]]:
 
 def dev_loss(loaded: LoadedModel, model: Any, held: RowSet) -> float:
     """Mean loss an answer token over the held-out rows."""
+    return _mean_loss(lambda rows, prefix: answer_loss(loaded, model, rows, prefix=prefix), held, team=ALONE)
+
+
+def _loss_on(held: RowSet, trainer: Trainer) -> float:
+    return _mean_loss(trainer.loss, held, team=trainer.team)
+
+
+def _mean_loss(
+    loss_of: Callable[[Sequence[Row], Sequence[int]], tuple[Any, int]], held: RowSet, *, team: Team
+) -> float:
     import torch
 
     total, tokens = 0.0, 0
     with torch.no_grad():
-        for chosen in micro_batches(held.rows, prefix=len(held.prefix)):
-            loss, count = answer_loss(loaded, model, chosen, prefix=held.prefix)
-            total, tokens = total + float(loss), tokens + count
+        for chosen, weight in team.shared(held.rows, lambda rows: micro_batches(rows, prefix=len(held.prefix))):
+            loss, count = loss_of(chosen, held.prefix)
+            if weight:
+                total, tokens = total + float(loss), tokens + count
+    total, tokens = team.summed(total, tokens)
     return total / max(1, tokens)
 
 

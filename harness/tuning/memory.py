@@ -54,18 +54,37 @@ def answering(shape: Shape, *, number: int, bits: int | None, tokens: int) -> Pa
     return Parts(weights(shape, number=number, bits=bits), cache=cache, activations=passing)
 
 
-def lora(shape: Shape, *, number: int, bits: int | None, rank: int, tokens: int, recompute: bool) -> Parts:
-    """Tuning an adapter with steps whose parts have so many tokens."""
-    learning = shape.adapter(rank) * (FULL + 4 * number)
+def lora(
+    shape: Shape, *, number: int, bits: int | None, rank: int, tokens: int, recompute: bool, processes: int = 1
+) -> Parts:
+    """Tuning an adapter with steps whose parts have so many tokens; of one process, where several share the model."""
+    held = weights(shape, number=number, bits=bits) / processes
+    if processes > 1:
+        held += _gathered(shape, number=number)
+    learning = shape.adapter(rank) * (FULL + 4 * number) / processes
     passing = _passing(shape, number=number, tokens=tokens, recompute=recompute)
-    return Parts(weights(shape, number=number, bits=bits), learning=learning, activations=passing)
+    return Parts(held, learning=learning, activations=passing)
 
 
-def full(shape: Shape, *, number: int, tokens: int, recompute: bool) -> Parts:
-    """Tuning all weights."""
-    held = weights(shape, number=number, bits=None)
+def _gathered(shape: Shape, *, number: int) -> float:
+    """What is whole in each process at once: the layer that computes, the next one, and all that is in no layer."""
+    return number * (2 * shape.in_layers / shape.layers + shape.parameters - shape.in_layers)
+
+
+def processes_for(wish: int | str | None, *, fits_one: bool, devices: int) -> int:
+    """How many processes tune: as many as are wished; `auto`: one a device where one device is too small."""
+    if wish == "auto":
+        return 1 if fits_one else devices
+    return int(wish or 1)
+
+
+def full(shape: Shape, *, number: int, tokens: int, recompute: bool, processes: int = 1) -> Parts:
+    """Tuning all weights; of one process, where several share the model."""
+    held = weights(shape, number=number, bits=None) / processes
+    if processes > 1:
+        held += _gathered(shape, number=number)
     passing = _passing(shape, number=number, tokens=tokens, recompute=recompute)
-    return Parts(held, learning=shape.parameters * (FULL + 3 * number), activations=passing)
+    return Parts(held, learning=shape.parameters * (FULL + 3 * number) / processes, activations=passing)
 
 
 def recompute_needed(plain: Parts, there: float) -> bool:

@@ -3,7 +3,6 @@
 import hashlib
 import random
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 from plain_library import gradients, plain_loss
@@ -79,7 +78,8 @@ def test_loss_and_gradients_are_those_of_whole_rows(trainable, seed, prefix, pac
 def step_gradients(loaded, cut):
     """What one step over all rows hands to the optimizer, and the tokens that it counts."""
     loaded.network.zero_grad(set_to_none=True)
-    trainer = SimpleNamespace(loaded=loaded, model=loaded.network, tokens=0, update=lambda optimizer: None)
+    trainer = lora.Trainer(loaded, loaded.network)
+    trainer.update = lambda optimizer: None
     lora.one_step(trainer, None, cut, range(len(cut.rows)))
     found = {name: p.grad.clone() for name, p in loaded.network.named_parameters() if p.grad is not None}
     return found, trainer.tokens

@@ -97,6 +97,11 @@ def test_an_empty_file_says_nothing(tmp_path):
             "[tuning]\nlearning_rate = 2",
             "'tuning.learning_rate' must be a number between 0 and 1 (0.0005 is a usual one); got 2",
         ),
+        (
+            "[tuning]\nprocesses = 0",
+            "'tuning.processes' must be a whole number, 1 or more; got 0; or write \"auto\"",
+        ),
+        ('[tuning]\nprocesses = "two"', "'tuning.processes' must be a whole number, 1 or more; got 'two'; or write"),
         ("held_to_labels = 1", "'held_to_labels' must be true or false; got 1"),
         ("name = 3", "'name' must be a text in double quotes; got 3"),
         ('instruction = " "', "'instruction' is empty; write a text, or take the line out"),

@@ -52,3 +52,14 @@ def test_the_bundled_model_takes_what_was_measured_within_30_percent():
 def test_more_of_anything_takes_more(more):
     known = {"number": 2, "bits": None, "rank": 16, "tokens": 2048}
     assert lora(LLAMA_7B, recompute=False, **known | more).total > lora(LLAMA_7B, recompute=False, **known).total
+
+
+def test_several_processes_hold_shares_and_gather_two_layers():
+    known = {"number": 2, "bits": None, "rank": 16, "tokens": 2048, "recompute": True}
+    one, two, eight = (lora(LLAMA_7B, processes=n, **known) for n in (1, 2, 8))
+    gathered = two.weights - one.weights / 2
+    assert eight.weights - one.weights / 8 == pytest.approx(gathered)
+    # Two of 32 layers, and the embedding and the head of 32,000 x 4,096 each.
+    assert gathered == pytest.approx(2 * (2 * 6.476e9 / 32 + 2 * 32_000 * 4096), rel=0.01)
+    assert eight.learning == one.learning / 8
+    assert eight.activations == one.activations
