@@ -174,6 +174,12 @@ class JudgeWish:
     """Base URL of an OpenAI-compatible server; `model` is then its name there."""
     key_variable: str = "OPENAI_API_KEY"
     """Environment variable that holds the endpoint's key."""
+    price_in: float | None = None
+    """Money for a million prompt tokens there; None: not known."""
+    price_out: float | None = None
+    currency: str = "USD"
+    max_cost: float | None = None
+    """The most money that the judge may spend; None: no limit."""
 
 
 NO_JUDGE = JudgeWish()

@@ -21,7 +21,7 @@ from harness.experiment.probes.seeds import SeedsProbe, seeds_wanted
 from harness.experiment.probes.words import cause
 from harness.generation.isolation import attempt, said
 from harness.records import Finding
-from harness.scenario import Scenario
+from harness.scenario import JudgeWish, Scenario
 from harness.store import RunFolder
 
 
@@ -54,9 +54,14 @@ def inputs_of(name: str, scenario: Scenario) -> str:
         "consistency": (asked.cases, scenario.rewordings),
         "retrieval": asked.cases,
         "form": (asked.cases, scenario.schema, scenario.keys),
-        "judge": (asked.cases, asked.judge, scenario.human_labels),
+        "judge": (asked.cases, _who(asked.judge), scenario.human_labels),
     }
     return hashlib.sha256(msgspec.json.encode(parts.get(name, ()))).hexdigest()[:32]
+
+
+def _who(judge: JudgeWish) -> dict[str, str | None]:
+    """Who judges; what that costs is no part of it."""
+    return {"model": judge.model, "endpoint": judge.endpoint, "key_variable": judge.key_variable}
 
 
 def _general() -> str:

@@ -140,9 +140,23 @@ def read_what_is_readable(
     problems += _margin_problems(settings, toml=files.toml)
     problems += endpoint_problems(settings.endpoint, model=settings.model)
     problems += _sweep_problems(settings, toml=files.toml)
+    problems += _judge_problems(settings, toml=files.toml)
     problems += _processes_problems(settings, toml=files.toml)
     scenario = _scenario(files, settings, settled=settled, warnings=(*problems, *settled.warnings))
     return Reading(_cut(scenario, overrides), tuple(problems))
+
+
+def _judge_problems(settings: Settings, *, toml: Path | None) -> Iterator[Problem]:
+    """What is missing for a judge at an endpoint."""
+    judge, name = settings.judge, toml.name if toml else "[judge]"
+    if judge.endpoint and not judge.model:
+        yield Problem("error", '[judge] names an endpoint and no model; add model = "...", its name there', name)
+    if judge.max_cost is not None and None in (judge.price_in, judge.price_out):
+        message = "[judge] max_cost needs price_in and price_out, what a million tokens cost there"
+        yield Problem("error", message, name)
+    if not judge.endpoint and (judge.price_in, judge.price_out, judge.max_cost) != (None, None, None):
+        message = '[judge] names prices or max_cost and no endpoint; add endpoint = "...", or take them out'
+        yield Problem("error", message, name)
 
 
 def _sweep_problems(settings: Settings, *, toml: Path | None) -> Iterator[Problem]:

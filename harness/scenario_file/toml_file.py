@@ -35,6 +35,11 @@ from harness.scenario_file.endpoint import EndpointSettings
 from harness.scenario_file.stores import store_fault
 
 KNOWN_ARMS = (CONTROL, *LADDER)
+JUDGE_KEYS = {
+    "endpoint": "url",
+    **{name: name for name in ("key_variable", "price_in", "price_out", "currency", "max_cost")},
+}
+"""Key of `[judge]` -> the key of `[endpoint]` that is checked alike."""
 _TABLES = ("rule", "files", "tuning", "experiments", "judge", "criteria", "endpoint")
 RESERVED = ("advice",)
 """Tables that are read elsewhere (`scenario_file.advice`)."""
@@ -302,7 +307,10 @@ def _checks(known_arms: tuple[str, ...]) -> Checks:
             "stop_early": _flag,
             **dict.fromkeys(EXPERIMENTS, _flag),
         },
-        "judge": {"model": _text, "endpoint": _text, "key_variable": _text},
+        "judge": {
+            "model": _text,
+            **{key: ENDPOINT_CHECKS[name] for key, name in JUDGE_KEYS.items()},
+        },
         "criteria": dict.fromkeys(("quality", "cost", "latency", "freshness", "risk"), _weight),
         "endpoint": dict(ENDPOINT_CHECKS),
     }

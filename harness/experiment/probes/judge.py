@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-from harness.errors import UserError
+from harness.errors import ArmFailed
 from harness.experiment.probes.base import Effort, Ground, PartlyAnswered, Variant, share_of_cases
 from harness.experiment.probes.read import Evidence
 from harness.experiment.wording import name_of
@@ -18,9 +18,10 @@ from harness.judging.judge import Judgment, Question, judge_pairs
 from harness.judging.prompt import VERDICT
 from harness.judging.tally import HumanLabel, PairTally, tally
 from harness.models.base import TextModel
+from harness.models.endpoint_ledger import BudgetSpent, Ledger, Prices
 from harness.publish import numbers
 from harness.records import CONTROL, Finding, Reading
-from harness.scenario import Scenario
+from harness.scenario import JudgeWish, Scenario
 from harness.store import RunFolder
 
 MOST_ARMS = 3
@@ -60,7 +61,7 @@ class JudgeProbe:
         home.mend()
         rows = [HumanLabel(one.case_id, one.first, one.second, one.label) for one in ground.scenario.human_labels]
         home.write("labels.json", rows)
-        model, name = _judge(ground)
+        model, name = _judge(ground, home)
         home.write("judge.json", name)
         _judge_what_is_left(ground, model, home)
         yield from ()
@@ -75,20 +76,28 @@ class JudgeProbe:
         return judge_finding(evidence, made, labels, judge=home.read("judge.json", str))
 
 
-def _judge(ground: Ground) -> tuple[TextModel, str]:
+def _judge(ground: Ground, home: RunFolder) -> tuple[TextModel, str]:
     wish = ground.scenario.experiments.judge
-    if wish.endpoint:
-        from harness.models.endpoint import EndpointModel
-
-        if not wish.model:
-            raise UserError('[judge] names an endpoint and no model; add model = "...", its name there.')
-        return EndpointModel(wish.endpoint, wish.model, api_key_env=wish.key_variable), f"{wish.model} (endpoint)"
+    if wish.endpoint and wish.model:
+        return _far_judge(wish, wish.endpoint, wish.model, home), f"{wish.model} (endpoint)"
     if wish.model:
         from harness.engines.local import LocalEngine
 
         engine = LocalEngine(wish.model)
         return engine.model, engine.identity.name
     return ground.bench.model, f"{ground.bench.model.description.name} (the model on trial)"
+
+
+def _far_judge(wish: JudgeWish, url: str, model: str, home: RunFolder) -> TextModel:
+    """A judge at an endpoint of its own, with a budget of its own; what is paid is kept beside its judgments."""
+    from harness.models.endpoint import EndpointModel, EndpointState
+
+    prices = None
+    if wish.price_in is not None and wish.price_out is not None:
+        prices = Prices(wish.price_in, wish.price_out, wish.currency)
+    ledger = Ledger(prices, limit=wish.max_cost, currency=wish.currency)
+    ledger.open(home)
+    return EndpointModel(url, model, api_key_env=wish.key_variable, state=EndpointState(ledger=ledger))
 
 
 def _judge_what_is_left(ground: Ground, model: TextModel, home: RunFolder) -> None:
@@ -98,12 +107,19 @@ def _judge_what_is_left(ground: Ground, model: TextModel, home: RunFolder) -> No
     known = {_key(judgment): judgment for name in files for judgment in home.lines(name, Judgment)}
     left = [question for question in questions if _key(question) not in known]
     for start in range(0, len(left), AT_ONCE):
-        made = judge_pairs(
-            model,
-            left[start : start + AT_ONCE],
-            instruction=ground.scenario.instruction,
-            ask=lambda prompts: _ask(model, prompts, failures),
-        )
+        try:
+            made = judge_pairs(
+                model,
+                left[start : start + AT_ONCE],
+                instruction=ground.scenario.instruction,
+                ask=lambda prompts: _ask(model, prompts, failures),
+            )
+        except BudgetSpent:
+            if ground.scenario.experiments.judge.endpoint is None:  # it is the run's own budget
+                raise
+            limit = "its own budget (max_cost under [judge]) is spent; with a higher one the same command goes on"
+            failures.insert(0, ArmFailed(limit))
+            break
         home.append(UNDER_WAY, made)
         known |= {_key(judgment): judgment for judgment in made}
         ground.watcher.progress(len(known), len(questions))
