@@ -39,6 +39,10 @@ class Loopback:
         self.thread.join()
         self.server.server_close()
 
+    def answer(self, body, text):
+        """The bytes of a good answer; None: the line breaks."""
+        return streamed(text) if body.get("stream") else completion(text)
+
     def handle(self, body):
         question = body["messages"][-1]["content"]
         with self.lock:
@@ -76,10 +80,11 @@ def _handler(home):
                 self.reply(200, b'{"choices": []}')
             elif trouble == "cut":
                 self.reply(200, completion(text), cut=30)
-            elif body.get("stream"):
-                self.reply(200, streamed(text), kind="text/event-stream")
             else:
-                self.reply(200, completion(text))
+                data = home.answer(body, text)
+                if data is not None:
+                    self.reply(200, data, kind="text/event-stream" if body.get("stream") else "application/json")
+                self.close_connection = True
 
         def reply(self, status, data, *, cut=None, kind="application/json"):
             self.send_response(status)
