@@ -1,17 +1,20 @@
 """A bake-off over a real server: `transformers serve` with the bundled weights, against the same weights here."""
 
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
-from fakes import FakeEmbedder
+from fakes import FakeEmbedder, tiny_scenario, write_scenario_files
+from loopback import Loopback
 
 from harness.experiment.options import RunOptions, Silent
 from harness.experiment.run import prepare, run_prepared
@@ -42,31 +45,46 @@ def weights():
     return unpacked_gguf(bundled.require(file), digest=file.sha256)
 
 
+class Served:
+    """`transformers serve`, on the same port each time it is started."""
+
+    def __init__(self, weights, log):
+        self.weights, self.log, self.process = weights, log, None
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            self.port = found.getsockname()[1]
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def start(self):
+        """Come back once it is up."""
+        place = ["--host", "127.0.0.1", "--port", str(self.port)]
+        with self.log.open("wb") as out:
+            self.process = subprocess.Popen(
+                [COMMAND, "serve", *place, "--device", "cpu", "--dtype", "bfloat16", self.weights],
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "HF_HUB_OFFLINE": "1"},
+            )
+        _wait(self.process, f"http://127.0.0.1:{self.port}/health", self.log)
+
+    def stop(self):
+        """Without a chance to end what it does."""
+        self.process.kill()
+        self.process.wait()
+
+
 @pytest.fixture(scope="module")
-def url(weights, tmp_path_factory):
-    """Address of the server, once it is up."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    place = ["--host", "127.0.0.1", "--port", str(port)]
-    log = tmp_path_factory.mktemp("serve") / "log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [COMMAND, "serve", *place, "--device", "cpu", "--dtype", "bfloat16", weights],
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "HF_HUB_OFFLINE": "1"},
-        )
+def server(weights, tmp_path_factory):
+    """The server, once it is up."""
+    made = Served(weights, tmp_path_factory.mktemp("serve") / "log")
     try:
-        _wait(process, f"http://127.0.0.1:{port}/health", log)
-        yield f"http://127.0.0.1:{port}/v1"
+        made.start()
+        yield made
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        made.stop()
 
 
 def _wait(process, address, log):
@@ -95,9 +113,11 @@ def ran(out, monkeypatch, *, model=None, endpoint=None):
     return run_prepared(ready, options=options, watcher=Silent()).folder
 
 
-def test_the_arms_answer_behind_a_real_server_much_as_they_do_here(url, weights, tmp_path, monkeypatch):
+def test_the_arms_answer_behind_a_real_server_much_as_they_do_here(server, weights, tmp_path, monkeypatch):
     """Not alike to the letter: batches and kernels differ, and in bfloat16 the likeliest two tokens are often level."""
-    settings = EndpointSettings(url=url, key_variable="", concurrency=2, timeout=120.0, price_in=1.0, price_out=2.0)
+    settings = EndpointSettings(
+        url=server.url, key_variable="", concurrency=2, timeout=120.0, price_in=1.0, price_out=2.0
+    )
     there = ran(tmp_path / "there", monkeypatch, model=str(weights), endpoint=settings)
     here = ran(tmp_path / "here", monkeypatch)
     for arm in ("prompt", "nearest_shots"):
@@ -114,3 +134,69 @@ def test_the_arms_answer_behind_a_real_server_much_as_they_do_here(url, weights,
     timed = [one for one in there.latency() if one.arm == "prompt"]
     assert timed
     assert all(0 < one.first_token_seconds < one.seconds for one in timed)
+
+
+class BadLine(Loopback):
+    """A line to the real server: it spoils requests as it is told to, and hands the others on."""
+
+    def __init__(self, server, trouble):
+        super().__init__(trouble)
+        self.server_behind = server
+
+    def answer(self, body, text):
+        """What the real server says; None: it does not answer."""
+        data = json.dumps(body).encode()
+        address = f"{self.server_behind.url}/chat/completions"
+        request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=120) as found:
+                return found.read()
+        except OSError:
+            return None
+
+
+TROUBLES = [429, 500, "cut", "garbage", "slow", None, None, None, None, None]
+CASES = 500
+
+
+def test_500_cases_at_concurrency_16_by_a_bad_line_to_a_real_server_that_dies_half_way(
+    server, weights, tmp_path, monkeypatch
+):
+    """Five in ten first requests go wrong; the server is killed and started again in the middle."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    died = threading.Event()
+
+    def trouble(count, number):
+        if number == CASES and not died.is_set():
+            died.set()
+            threading.Thread(target=again, daemon=True).start()
+        return TROUBLES[(number * 7) % 10] if number > 5 and count < 3 else None
+
+    def again():
+        server.stop()
+        time.sleep(2)
+        server.start()
+
+    line = BadLine(server, trouble).start()
+    try:
+        made = tiny_scenario(cases=CASES, train=12, documents=False)
+        path = write_scenario_files(tmp_path / "s", made)
+        settings = EndpointSettings(url=line.url, key_variable="", concurrency=16, timeout=120.0, retries=6)
+        asked = Overrides(arms=("prompt",), model=str(weights), endpoint=settings)
+        options = RunOptions(out=tmp_path / "run", use_cache=False, remember=False, quick=True, overrides=asked)
+        ready = prepare(path, options=options, load_embedder=lambda _: FakeEmbedder())
+        start = time.monotonic()
+        folder = run_prepared(ready, options=options, watcher=Silent()).folder
+        seconds = time.monotonic() - start
+    finally:
+        line.stop()
+    assert died.is_set()
+    found = folder.predictions()["prompt"]
+    failed = [one for one in found.values() if one.error]
+    lost = len(failed)
+    print(f"{len(found) - lost} answered, {lost} counted as errors, {line.number} requests, {seconds:.0f} s")
+    assert len(found) == CASES
+    assert lost < CASES / 4
+    assert all(one.text or one.error for one in found.values())
+    assert folder.provenance().spent.requests >= CASES - lost
