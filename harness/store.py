@@ -21,7 +21,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -167,6 +167,9 @@ class VerdictFile:
         )
         return Verdict(scores=scores, **fields)
 
+
+ELSEWHERE: dict[Path, Callable[[], None]] = {}
+"""Run folder that is a working copy -> what uploads it now; filled by `remote`."""
 
 MIXED_UP = ", or of another run: its checksum does not fit"
 
@@ -522,6 +525,14 @@ class RunFolder:
             if name not in DERIVED:
                 (self._root() / WHOLE).unlink(missing_ok=True)
             yield
+
+    def publish(self) -> None:
+        """Have what was written so far lie wherever this folder is kept besides, before anything is begun that costs
+        money or cannot be taken back; nothing happens where it is kept here only."""
+        for place in (self.path, *self.path.parents):
+            if place in ELSEWHERE:
+                ELSEWHERE[place]()
+                return
 
     def mend(self) -> None:
         """Cut torn last lines off the appended files."""

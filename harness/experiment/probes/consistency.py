@@ -79,11 +79,9 @@ def reworded(scenario: Scenario) -> list[tuple[Case, ...]]:
     texts: dict[str, list[str]] = {}
     for one in scenario.rewordings:
         texts.setdefault(one.case_id, []).append(one.input)
-    most = max((len(found) for case, found in texts.items() if any(c.id == case for c in scenario.cases)), default=0)
-    return [
-        tuple(replace(c, input=texts[c.id][n]) for c in scenario.cases if len(texts.get(c.id, ())) > n)
-        for n in range(most)
-    ]
+    asked = [case for case in scenario.cases if case.id in texts]
+    most = max((len(texts[case.id]) for case in asked), default=0)
+    return [tuple(replace(c, input=texts[c.id][n]) for c in asked if len(texts[c.id]) > n) for n in range(most)]
 
 
 def _cased(text: str) -> str:
