@@ -57,7 +57,7 @@ fuzz: setup
 	PYTHONPATH=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') build/fuzz/bin/python tests/torture/guided.py
 
 coverage: setup
-	$(BIN)/pytest --cov --cov-report=term:skip-covered --cov-fail-under=95
+	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=95
 
 mutants: setup
 	test -x build/mutants/bin/mutmut || $(PYTHON) -m venv build/mutants
