@@ -133,10 +133,10 @@ class ProviderTuner:
                 self._await_ready(record)
             except _ModelGone as gone:
                 record = replace(record, status=GONE, cause=str(gone))
-                task.write(record)
             else:
                 return record
             if record.ours:
+                task.write(record)
                 raise ArmFailed(gone_wrong(task, record))
             self.tell(f"Fine-tuning: {gone_wrong(task, record)} Another job takes its place.")
             _put_aside(self.folder / "adapters" / arm / JOB_FILE, record)
@@ -199,12 +199,9 @@ def _may_yet_answer(error: EndpointFailed, record: JobRecord, *, last: bool) -> 
         lately = record.finished is not None and time.time() - record.finished < LOADED_BY
         if not lately or (last and not record.ours):
             raise _ModelGone(str(error)) from None
-    elif (
-        status is not None
-        and status < 500
-        and status not in MAY_PASS
-        and not any(words in str(error).lower() for words in LOADING)
-    ):
+        return
+    loading = any(words in str(error).lower() for words in LOADING)
+    if status is not None and status < 500 and status not in MAY_PASS and not loading:
         raise ArmFailed(f"the tuned model {record.tuned} is made ({record.job}) and does not answer. {error}") from None
 
 
