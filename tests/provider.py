@@ -34,7 +34,12 @@ class Provider:
             "error": None,  # of a job whose last status is `failed`
             "message": "Created fine-tuning job",  # what a job tells first
             "loading": 0,  # times that a tuned model is not found yet
+            "refused": None,  # status that a tuned model answers with
+            "gone": [],  # jobs whose tuned models were deleted
+            "ended_ago": 0,  # seconds since a job that has succeeded ended
             "epochs": None,  # what a job plans, whatever was asked for
+            "auto": 0,  # looks at a job before it says how many it plans
+            "poll": "1",  # milliseconds after which it wants to be asked again
             "statuses_of": {},  # stage -> statuses that its first requests are answered with, undone
             "cut": {},  # stage -> number of requests that are done and never answered
             "kill": None,  # (stage, "before" or "after" it is done): the process `pid` is killed
@@ -44,7 +49,7 @@ class Provider:
         }
         self.files, self.content, self.jobs, self.looks = {}, {}, [], Counter()
         self.stages, self.chats, self.keys = [], Counter(), set()
-        self.deleted, self.cancelled = [], []
+        self.deleted, self.cancelled, self.passes = [], [], {}
         self.lock, self.server, self.port = threading.RLock(), None, 0
 
     @property
@@ -153,6 +158,8 @@ class Provider:
             return 400, {"error": {"message": f"invalid training_file: {body['training_file']}"}}
         passes = (body.get("method") or {}).get("supervised", body)["hyperparameters"]["n_epochs"]
         how = {"batch_size": 1, "learning_rate_multiplier": 1.8, "n_epochs": self.plan["epochs"] or passes}
+        self.passes[f"ftjob-{len(self.jobs) + 1}"] = how["n_epochs"]
+        how["n_epochs"] = "auto" if self.plan["auto"] else how["n_epochs"]
         made = {
             **RECORDED["POST /fine_tuning/jobs"],
             "id": f"ftjob-{len(self.jobs) + 1}",
@@ -183,13 +190,16 @@ class Provider:
         if job["status"] != "cancelled":
             job["status"] = statuses[min(self.looks[job_id], len(statuses) - 1)]
             self.looks[job_id] += 1
+        if self.looks[job_id] > self.plan["auto"] and job_id in self.passes:
+            job["hyperparameters"]["n_epochs"] = self.passes[job_id]
         if job["status"] == "succeeded":
             ended = RECORDED["GET /fine_tuning/jobs/{fine_tuning_job_id}"]
             suffix = job["user_provided_suffix"] or ""
             rows = self.content[job["training_file"]].splitlines()
+            now = int(time.time()) - self.plan["ended_ago"]
             job |= {
-                "created_at": ended["created_at"],
-                "finished_at": ended["finished_at"],
+                "created_at": now - ended["finished_at"] + ended["created_at"],
+                "finished_at": now,
                 "fine_tuned_model": f"ft:{job['model']}:my-org:{suffix}:{job_id}",
                 "trained_tokens": TOKENS_A_ROW * len(rows) * job["hyperparameters"]["n_epochs"],
             }
@@ -218,6 +228,10 @@ class Provider:
         model, question = body["model"], body["messages"][-1]["content"]
         word = question.split()[-1].strip("?")
         if model.startswith("ft:"):
+            if self.plan["refused"]:
+                return self.plan["refused"], {"error": {"message": self.plan.get("said", "no")}}
+            if model.split(":")[-1] in self.plan["gone"]:
+                return 404, {"error": {"message": f"The model `{model}` does not exist"}}
             if self.plan["loading"] > 0:
                 self.plan["loading"] -= 1
                 return 404, {"error": {"message": f"The model `{model}` does not exist"}}
@@ -271,7 +285,7 @@ def _handler(home):
             self.send_header("Content-Type", "text/event-stream" if data is body else "application/json")
             self.send_header("Content-Length", str(len(data)))
             self.send_header("retry-after-ms", "1")
-            self.send_header("openai-poll-after-ms", "1")
+            self.send_header("openai-poll-after-ms", home.plan["poll"])
             self.send_header("Connection", "close")
             self.end_headers()
             self.wfile.write(data)
@@ -294,7 +308,7 @@ def _uploaded(kind, data):
 
 
 if __name__ == "__main__":
-    served = Provider().start()
+    served = Provider(statuses=["running", "succeeded"]).start()
     print(served.port, flush=True)
     while os.getppid() == int(sys.argv[1]):
         time.sleep(0.2)

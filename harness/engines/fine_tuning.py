@@ -10,13 +10,13 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 
 from harness.arms.bench import Notify, Tuner
 from harness.disk import write_whole
 from harness.engines.adapters import SERVED_FILE
-from harness.errors import ArmFailed, RunStopped
+from harness.errors import ArmFailed, BakeoffError, RunStopped
 from harness.models.base import Message
 from harness.models.endpoint import EndpointFailed, EndpointJob, EndpointModel
 from harness.models.endpoint_ledger import BudgetSpent
@@ -26,7 +26,7 @@ from harness.records import Recipe
 from harness.scenario import FineTuningWish
 from harness.store import RunFolder
 from harness.tuning.examples import TrainingText
-from harness.tuning.provider import GONE_WRONG, JobRecord, Task, fine_tuned, kept_in
+from harness.tuning.provider import GONE, GONE_WRONG, JobRecord, Task, fine_tuned, gone_wrong, kept_in
 
 MADE = ("lora", "rag_lora")
 """Arms that a provider can make: tuned on prompts and answers."""
@@ -35,10 +35,22 @@ GREETING_TOKENS = 16
 READY_TRIES = 12
 """Greetings to a tuned model that is still being loaded, about a quarter of an hour."""
 FIRST_WAIT, LONGEST_WAIT = 1.0, 120.0
+NOT_FOUND = 404
+"""Said of a model that is still being loaded as well as of one that was deleted."""
+LOADED_BY = 3600.0
+"""Seconds after its job has ended by which a model that is not found is no longer being loaded."""
+MAY_PASS = (408, 409, 425, 429)
+"""Statuses after which a tuned model may yet answer, beside those from 500 on ..."""
+LOADING = ("loading", "being loaded", "not ready")
+"""... and whatever the status of an answer that says so."""
 NO_LIMIT = (
     "each further training is a job that is paid for, and no limit was set on what the run may spend: with a limit it "
     "is begun as far as the limit allows"
 )
+
+
+class _ModelGone(BakeoffError):
+    """The tuned model is not there, and will not be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +93,7 @@ class ProviderTuner:
             raise ArmFailed(NO_LIMIT)
         with FineTuning(self.model).connection() as api:
             task = self._task(arm, api, notify)
-            record = self._made(task, self._texts(examples), self._texts(dev))
-        self._await_ready(record)
+            record = self._answering(arm, task, self._texts(examples), dev=self._texts(dev))
         data = json.dumps({"model": record.tuned}).encode()
         write_whole(self.folder / "adapters" / arm / SERVED_FILE, data, private=True)
         return Recipe(
@@ -96,7 +107,8 @@ class ProviderTuner:
         )
 
     def _task(self, arm: str, api: FineTuning, notify: Notify) -> Task:
-        read, write = kept_in(RunFolder(self.folder), f"adapters/{arm}/{JOB_FILE}")
+        folder = RunFolder(self.folder)
+        read, write = kept_in(folder, f"adapters/{arm}/{JOB_FILE}")
         return Task(
             api=api,
             wish=self.wish,
@@ -107,8 +119,28 @@ class ProviderTuner:
             notify=notify,
             ledger=self.model.state.ledger,
             take_over=self.take_over,
+            publish=folder.publish,
             sleep=self.sleep,
         )
+
+    def _answering(
+        self, arm: str, task: Task, examples: Sequence[TrainingText], *, dev: Sequence[TrainingText]
+    ) -> JobRecord:
+        """The record of a job whose model answers; one of another run whose model is gone is passed over."""
+        while True:
+            record = self._made(task, examples, dev)
+            try:
+                self._await_ready(record)
+            except _ModelGone as gone:
+                record = replace(record, status=GONE, cause=str(gone))
+            else:
+                return record
+            if record.ours:
+                task.write(record)
+                raise ArmFailed(gone_wrong(task, record))
+            self.tell(f"Fine-tuning: {gone_wrong(task, record)} Another job takes its place.")
+            _put_aside(self.folder / "adapters" / arm / JOB_FILE, record)
+            task = replace(task, passed_over=(*task.passed_over, record.job))
 
     def _made(self, task: Task, examples: Sequence[TrainingText], dev: Sequence[TrainingText]) -> JobRecord:
         try:
@@ -127,7 +159,9 @@ class ProviderTuner:
         """Greet the tuned model until it answers: providers load it some time after its job has succeeded.
 
         Raises:
-            RunStopped: it does not.
+            RunStopped: it does not, and may yet.
+            ArmFailed: it refuses to.
+            _ModelGone: it was deleted, as it seems.
         """
         state, wait = self.model.state, FIRST_WAIT
         before, state.served, state.ledger.asks_tuned = state.served, record.tuned, True
@@ -137,6 +171,7 @@ class ProviderTuner:
                 try:
                     EndpointJob(self.model, (prompt,), GREETING_TOKENS, keep=False).answer((0,))
                 except EndpointFailed as error:
+                    _may_yet_answer(error, record, last=number == READY_TRIES)
                     why = str(error)
                 else:
                     return
@@ -152,6 +187,24 @@ class ProviderTuner:
         )
 
 
+def _may_yet_answer(error: EndpointFailed, record: JobRecord, *, last: bool) -> None:
+    """Whether the tuned model may answer later.
+
+    Raises:
+        _ModelGone: it is not found, long after it was made; or, of another run, after a long wait.
+        ArmFailed: it is refused for another cause that does not pass.
+    """
+    status = error.status
+    if status == NOT_FOUND:
+        lately = record.finished is not None and time.time() - record.finished < LOADED_BY
+        if not lately or (last and not record.ours):
+            raise _ModelGone(str(error)) from None
+        return
+    loading = any(words in str(error).lower() for words in LOADING)
+    if status is not None and status < 500 and status not in MAY_PASS and not loading:
+        raise ArmFailed(f"the tuned model {record.tuned} is made ({record.job}) and does not answer. {error}") from None
+
+
 def _in_object(text: TrainingText) -> TrainingText:
     """The same with its label inside the object that answers are held to."""
     return text._replace(answer=json.dumps({"label": text.answer}, ensure_ascii=False))
@@ -161,7 +214,7 @@ def _notes(task: Task, record: JobRecord) -> list[str]:
     """What is known of how the arm was made, and what is not."""
     known = [
         f"It was made by the fine-tuning of {task.api.host}: job {record.job} trained {record.base} for "
-        f"{numbers.counted(record.epochs, 'pass', 'passes')} over {numbers.counted(record.rows, 'example')}"
+        f"{_passes(record)} over {numbers.counted(record.rows, 'example')}"
         f"{_cost(task, record)}. It answers as {record.tuned}."
     ]
     if record.settings:
@@ -185,6 +238,11 @@ def _notes(task: Task, record: JobRecord) -> list[str]:
     return known
 
 
+def _passes(record: JobRecord) -> str:
+    taken = numbers.counted(record.planned or record.epochs, "pass", "passes")
+    return taken if (record.planned or 0) <= record.epochs else f"{taken} ({record.epochs} were asked for)"
+
+
 def _cost(task: Task, record: JobRecord) -> str:
     if not record.ours:
         return "; an earlier run began and paid for it"
@@ -194,7 +252,7 @@ def _cost(task: Task, record: JobRecord) -> str:
 
 
 def _at(task: Task, record: JobRecord) -> str:
-    tokens = record.worst_tokens if record.tokens is None else record.tokens
+    tokens = record.most_tokens if record.tokens is None else record.tokens
     price = numbers.money(task.wish.price, task.ledger.currency)
     return f"{task.shown(task.money(tokens))} at {price} a million"
 
@@ -205,4 +263,8 @@ def forget_failed(folder: RunFolder) -> None:
         own = RunFolder(path.parents[2])
         record = own.read(path.relative_to(own.path).as_posix(), JobRecord)
         if record.status in GONE_WRONG:
-            path.rename(path.with_name(f"job-{record.sign}.json"))
+            _put_aside(path, record)
+
+
+def _put_aside(path: Path, record: JobRecord) -> None:
+    path.rename(path.with_name(f"job-{record.sign}.json"))

@@ -66,7 +66,7 @@ def refuse_on_cluster(asked: Asked) -> None:
     """Say what a cluster is not for.
 
     Raises:
-        UserError: the run stops arms early, or its model answers behind an endpoint.
+        UserError: the run stops arms early, its model answers behind an endpoint, or several processes are to tune it.
     """
     scenario = asked.ready.scenario
     if scenario.experiments.stop_early:
@@ -78,6 +78,11 @@ def refuse_on_cluster(asked: Asked) -> None:
         raise UserError(
             "--engine ray is for weights on the cluster's machines; a model behind an endpoint is asked many things "
             "at once from here. Leave --engine ray out."
+        )
+    if scenario.tuning.processes not in (None, 1):
+        raise UserError(
+            f"processes = {scenario.tuning.processes} under [tuning] has several GPUs of one machine share a model, "
+            "and a worker of --engine ray has one. Leave one of the two out."
         )
 
 

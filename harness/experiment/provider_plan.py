@@ -76,7 +76,14 @@ def with_tuning(plan: EndpointPlan, tuning: TuningPlan, wish: EndpointWish) -> E
     if tuned and tuned.price_in is not None and tuned.price_out is not None and wish.price_in is not None:
         dearer = tuned.price_in - wish.price_in, tuned.price_out - (wish.price_out or 0.0)
         more = share * (plan.tokens_in * dearer[0] + plan.tokens_out * dearer[1]) / 1e6
+        more *= 1 - plan.batch_discount * _batched_share(plan, tuning)
     return replace(plan, money=plan.money + more + tuning.money, training_money=tuning.money)
+
+
+def _batched_share(plan: EndpointPlan, tuning: TuningPlan) -> float:
+    """Of the tuned arms' requests, what goes in batches: each arm that asks sends its cases so, which are as many."""
+    asking = sum(bool(requests) for requests in plan.arms.values())
+    return plan.batched * len(tuning.arms) / max(1, asking) / max(1, sum(plan.arms[arm] for arm in tuning.arms))
 
 
 def tuning_sentence(plan: TuningPlan) -> str:

@@ -49,6 +49,10 @@ NOT_UNDERSTOOD = (400, 404, 422, 501)
 class EndpointFailed(BakeoffError):
     """The endpoint gave no answer that can be used."""
 
+    def __init__(self, text: str, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(text)
+
 
 class CannotHold(UserError, ValueError):
     """Answers cannot be held to labels or to a schema over an endpoint."""
@@ -344,7 +348,8 @@ class EndpointJob:
             self._note_name(fields["model"], response)
             return self.read(index, response)
         except openai.OpenAIError as error:
-            return Reply(EndpointFailed(said(error, self.model)), billed=_may_be_billed(error))
+            failed = EndpointFailed(said(error, self.model), getattr(error, "status_code", None))
+            return Reply(failed, billed=_may_be_billed(error))
         except ValueError as error:  # JSON that is none
             return Reply(EndpointFailed(f"The endpoint's answer is no JSON ({type(error).__name__})."))
 

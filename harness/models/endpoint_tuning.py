@@ -65,6 +65,8 @@ class Job:
     """What else is told of how it was trained: batch size, learning rate multiplier."""
     seconds: float = 0.0
     """From its creation to its end, as the provider's clock has it."""
+    finished: float | None = None
+    """When it ended, in seconds since 1970; None where it has not, or that is not told."""
     suffix: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     ask_again: float | None = None
@@ -217,6 +219,7 @@ class FineTuning:
             epochs=epochs,
             settings=settings,
             seconds=float(max(0, finished - created)) if finished and created else 0.0,
+            finished=float(finished) if finished else None,
             suffix=_text(getattr(made, "user_provided_suffix", None)),
             metadata=metadata if isinstance(metadata, dict) else {},
             ask_again=ask_again,

@@ -32,6 +32,8 @@ RUN, EXAMPLES = "bakeoff_run", "bakeoff_examples"
 """Metadata of a job: the sign of this run's job, and the digest of what it is trained on and how."""
 FIRST_WAIT, LONGER, LONGEST_WAIT = 1.0, 1.5, 60.0
 """Seconds between two looks at a job, where the provider does not say."""
+SHORTEST_WAIT = 1.0
+"""Seconds between two looks at least, whatever the provider says."""
 MOST_LOST = 30
 """Looks in a row that may get no answer, about half an hour."""
 LOOKS = 3
@@ -39,7 +41,9 @@ LOOKS = 3
 TRIES = 6
 """Of a job that the provider is too busy to take."""
 NO_API = (404, 405, 501)
-GONE_WRONG = ("failed", "cancelled")
+GONE = "gone"
+"""Our own status of a job whose tuned model is no longer there."""
+GONE_WRONG = ("failed", "cancelled", GONE)
 LARGEST_SEED = 2**31
 
 
@@ -57,7 +61,7 @@ class JobRecord:
     held: int
     """Examples that are sent as validation data."""
     worst_tokens: int
-    """More than it can be billed for."""
+    """More than it can be billed for, for that many epochs."""
     training_file: str = ""
     validation_file: str = ""
     asked: bool = False
@@ -70,6 +74,12 @@ class JobRecord:
     tuned: str = ""
     tokens: int | None = None
     seconds: float = 0.0
+    finished: float | None = None
+    """When it ended, in seconds since 1970; where that is not told, when it was first seen to have ended."""
+    planned: int | None = None
+    """Epochs as the provider tells them; None: not told."""
+    goes_on: bool = False
+    """It takes more epochs than were asked for, and the provider does not cancel it."""
     settings: tuple[tuple[str, str], ...] = ()
     cause: str = ""
     left_there: tuple[str, ...] = ()
@@ -79,6 +89,11 @@ class JobRecord:
     def ended(self) -> bool:
         """Nothing more will come of it."""
         return self.status in ("succeeded", *GONE_WRONG)
+
+    @property
+    def most_tokens(self) -> int:
+        """More than it can be billed for, for the epochs that are known of."""
+        return self.worst_tokens * max(self.epochs, self.planned or 0) // self.epochs
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +109,11 @@ class Task:
     notify: Callable[[str, float], None]
     ledger: Ledger
     take_over: bool = True
-    """A job of another run on the same examples is taken for this one's."""
+    """A job of another run on the same examples is taken for this one's ..."""
+    passed_over: tuple[str, ...] = ()
+    """... unless it is one of these."""
+    publish: Callable[[], None] = lambda: None
+    """What was written reaches other storage; `write` does so too."""
     sleep: Callable[[float], None] = time.sleep
 
     @property
@@ -112,11 +131,13 @@ class Task:
 
 
 def kept_in(folder: RunFolder, name: str) -> tuple[Callable[[], JobRecord | None], Callable[[JobRecord], None]]:
-    """Reads and writes the record of a job in a run folder."""
-    return (
-        lambda: folder.read(name, JobRecord) if folder.has(name) else None,
-        lambda record: folder.write(name, record),
-    )
+    """Reads and writes the record of a job in a run folder, and wherever else that is kept."""
+
+    def write(record: JobRecord) -> None:
+        folder.write(name, record)
+        folder.publish()
+
+    return lambda: folder.read(name, JobRecord) if folder.has(name) else None, write
 
 
 def fine_tuned(task: Task, examples: Sequence[TrainingText], dev: Sequence[TrainingText]) -> JobRecord:
@@ -138,7 +159,7 @@ def fine_tuned(task: Task, examples: Sequence[TrainingText], dev: Sequence[Train
     _settle(task, record)
     record = _cleaned(task, record)
     if record.status != "succeeded":
-        raise ArmFailed(_gone_wrong(task, record))
+        raise ArmFailed(gone_wrong(task, record))
     if not record.tuned:
         raise ArmFailed(f"fine-tuning at {task.api.host} succeeded ({record.job}) and named no tuned model")
     return record
@@ -245,11 +266,16 @@ def _of_another_run(task: Task, record: JobRecord) -> Job | None:
     if not task.take_over or record.training_file:
         return None
     try:
-        return task.api.find(lambda job: job.metadata.get(EXAMPLES) == record.digest and job.status not in GONE_WRONG)
+        return task.api.find(lambda job: _serves(job, record) and job.id not in task.passed_over)
     except Refused as error:
         raise ArmFailed(_no_api(task, error)) from None
     except (NoAnswer, TryLater) as error:
         raise ArmFailed(f"fine-tuning at {task.api.host} could not be begun. {error}") from None
+
+
+def _serves(job: Job, record: JobRecord) -> bool:
+    same = job.metadata.get(EXAMPLES) == record.digest and (job.epochs or 0) <= record.epochs
+    return same and job.status not in GONE_WRONG
 
 
 def _no_api(task: Task, error: Refused) -> str:
@@ -269,6 +295,7 @@ def _uploaded(
     """The record with the ids of the uploaded files; the worst case is set aside before anything is sent."""
     task.write(record)
     task.ledger.reserve_training(_account(record), record.worst_tokens, money=task.money(record.worst_tokens))
+    task.publish()
     there = _files_there(task, record) if resumed else {}
     if not record.training_file:
         task.tell(_leaves(task, record, [*examples, *dev]))
@@ -320,7 +347,7 @@ def _created(task: Task, record: JobRecord) -> JobRecord:
     wait = FIRST_WAIT
     for _ in range(TRIES):
         try:
-            return _held_to_epochs(task, _noted(task, record, task.api.create(_fields(task, record))))
+            return _noted(task, record, task.api.create(_fields(task, record)))
         except TryLater as error:
             why = str(error)
             task.sleep(wait)
@@ -389,27 +416,38 @@ def _with_state(record: JobRecord, job: Job, *, ours: bool) -> JobRecord:
         tuned=job.tuned,
         tokens=job.tokens,
         seconds=job.seconds,
+        finished=job.finished or record.finished or (time.time() if job.ended else None),
+        planned=record.planned if job.epochs is None else job.epochs,
         settings=job.settings,
         cause=job.cause,
     )
 
 
 def _held_to_epochs(task: Task, record: JobRecord) -> JobRecord:
-    """End a job at once that would take more passes than were asked for: it could cost more than was set aside."""
-    try:
-        planned = task.api.job(record.job).epochs
-    except (Refused, NoAnswer, TryLater):
+    """End a job of ours that would take more passes than were asked for: it could cost more than was set aside."""
+    done = record.status in ("succeeded", "failed") or record.goes_on
+    if done or not record.ours or (record.planned or 0) <= record.epochs:
         return record
-    if planned is None or planned <= record.epochs:
-        return record
-    why = f"it planned {planned} passes where {record.epochs} were asked for"
-    try:
-        task.api.cancel(record.job)
-    except (Refused, NoAnswer, TryLater) as error:
-        task.tell(f"Fine-tuning: {record.job} can cost more than was set aside, because {why}. {error}")
-        return record
+    why = f"it planned {record.planned} passes where {record.epochs} were asked for"
+    if record.status != "cancelled":
+        try:
+            task.api.cancel(record.job)
+        except Refused as error:
+            return _let_go_on(task, record, f"{why}. {error}")
+        except (NoAnswer, TryLater):  # the next look tells whether it was, or it is tried again
+            return record
     record = replace(record, status="cancelled", cause=f"{why}, and was cancelled")
     task.write(record)
+    return record
+
+
+def _let_go_on(task: Task, record: JobRecord, why: str) -> JobRecord:
+    """The record of a job that cannot be held to its passes; what it may cost now counts as spent."""
+    task.tell(f"Fine-tuning: {record.job} can cost more than was set aside, because {why}")
+    record = replace(record, goes_on=True)
+    task.write(record)
+    tokens = record.most_tokens
+    task.ledger.settle_training(_account(record), tokens, money=task.money(tokens), counted=False)
     return record
 
 
@@ -445,8 +483,8 @@ def _watched(task: Task, record: JobRecord) -> JobRecord:
             if lost == MOST_LOST:
                 raise RunStopped(_unseen(task, record, str(error))) from None
         else:
-            lost, pause = 0, wait if job.ask_again is None else job.ask_again
-            record = _told(task, record, job)
+            lost, pause = 0, wait if job.ask_again is None else max(SHORTEST_WAIT, job.ask_again)
+            record = _held_to_epochs(task, _told(task, record, job))
             events.tell()
             if record.ended:
                 return record
@@ -510,7 +548,7 @@ def _settle(task: Task, record: JobRecord) -> None:
     tokens, counted = record.tokens, True
     if tokens is None:
         counted = record.status == "failed"
-        tokens = 0 if counted else record.worst_tokens
+        tokens = 0 if counted else record.most_tokens
     task.ledger.settle_training(_account(record), tokens, money=task.money(tokens), counted=counted)
 
 
@@ -531,7 +569,10 @@ def _deleted(task: Task, record: JobRecord) -> tuple[str, ...]:
     return tuple(one for one in dict.fromkeys(ids) if one and not task.api.delete(one))
 
 
-def _gone_wrong(task: Task, record: JobRecord) -> str:
+def gone_wrong(task: Task, record: JobRecord) -> str:
+    """Why there is no tuned model, for a sentence."""
+    if record.status == GONE:
+        return f"the tuned model {record.tuned} ({record.job}) is no longer at {task.api.host}: {record.cause}"
     cause = f": {record.cause}" if record.cause else ", without a cause that is told"
     was = "was cancelled" if record.status == "cancelled" else "failed"
     return f"fine-tuning at {task.api.host} {was} ({record.job}){cause}"

@@ -23,6 +23,7 @@ CASES, TRAIN = 20, 40
 def on_this_machine(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("BAKEOFF_KEY_OF_TEST", KEY)
+    monkeypatch.setattr("harness.tuning.provider.SHORTEST_WAIT", 0.0)
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from harness.models.endpoint import EndpointModel, EndpointState
 from harness.models.endpoint_ledger import BudgetSpent, Ledger, Prices
 from harness.models.endpoint_tuning import FineTuning
 from harness.scenario import FineTuningWish
-from harness.store import RunFolder
+from harness.store import ELSEWHERE, RunFolder
 from harness.tuning.examples import TrainingText
-from harness.tuning.provider import MOST_LOST, JobRecord, most_tokens, rows_of
+from harness.tuning.provider import MOST_LOST, SHORTEST_WAIT, JobRecord, most_tokens, rows_of
 
 pytest.importorskip("openai")
 
@@ -158,8 +158,18 @@ def test_what_leaves_the_machine_is_said_before_it_does_and_then_how_the_job_is_
         assert any(words in line for line in later), words
     assert sum("Created fine-tuning job" in line for line in later) == 1
     assert set(told.shares) == {0.25}
-    assert told.waits
-    assert set(told.waits) == {0.001}, "as the server's header asks"
+
+
+@pytest.mark.parametrize(
+    ("asked", "waited"), [("0", SHORTEST_WAIT), ("1", SHORTEST_WAIT), ("2500", 2.5)], ids=["at once", "soon", "later"]
+)
+def test_a_job_is_looked_at_when_the_server_wants_it_and_no_more_than_once_a_second(
+    provider, folder, told, asked, waited
+):
+    provider.plan["poll"] = asked
+    made(tuner_for(provider, folder, told), told)
+    assert set(told.waits) == {waited}
+    assert waited >= 1
 
 
 def test_likely_personal_data_is_named_once_more_before_it_is_sent(provider, folder, told):
@@ -286,6 +296,42 @@ def test_where_such_a_job_cannot_be_cancelled_that_is_said(provider, folder, tol
     assert spent(folder).trained == 9 * 12 * TOKENS_A_ROW
 
 
+def test_where_a_job_says_only_later_how_many_passes_it_plans_it_is_cancelled_then(provider, folder, told):
+    provider.plan |= {"epochs": 9, "auto": 2}
+    for _ in range(2):
+        with pytest.raises(ArmFailed, match=r"was cancelled.*it planned 9 passes where 2 were asked for"):
+            made(tuner_for(provider, folder, told), told)
+    assert provider.cancelled == ["ftjob-1"]
+    assert provider.stages.count("look") == 3
+    assert spent(folder).trained == job_of(folder).worst_tokens * 9 // 2, "a cancelled job may be billed for all"
+    assert len(provider.jobs) == 1
+
+
+def test_a_job_that_was_found_after_a_lost_answer_is_held_to_its_passes_too(provider, folder, told):
+    provider.plan |= {"epochs": 9, "cut": {"create": 1}}
+    with pytest.raises(ArmFailed, match="it planned 9 passes where 2 were asked for"):
+        made(tuner_for(provider, folder, told), told)
+    assert provider.cancelled == ["ftjob-1"]
+
+
+@pytest.mark.parametrize("plan", [{"statuses_of": {"cancel": [500]}}, {"cut": {"cancel": 1}}], ids=["undone", "done"])
+def test_a_cancelling_that_got_no_answer_is_made_sure_of_at_the_next_look(provider, folder, told, plan):
+    provider.plan |= {"epochs": 9, **plan}
+    with pytest.raises(ArmFailed, match=r"it planned 9 passes where 2 were asked for, and was cancelled"):
+        made(tuner_for(provider, folder, told), told)
+    assert provider.cancelled == ["ftjob-1"]
+
+
+def test_a_job_that_cannot_be_cancelled_counts_for_all_its_passes_while_it_runs(provider, folder, told):
+    provider.plan |= {"epochs": 9, "statuses_of": {"cancel": [403] * 9}}
+    seen = []
+    recipe = made(tuner_for(provider, folder, told, sleep=lambda _: seen.append(spent(folder).trained)), told)
+    assert seen
+    assert set(seen) == {job_of(folder).worst_tokens * 9 // 2}
+    assert provider.stages.count("cancel") == 1
+    assert "for 9 passes (2 were asked for) over 12 examples" in recipe.notes[0]
+
+
 def test_an_experiment_begins_no_job_without_a_limit_and_stops_no_run_for_want_of_money(provider, folder, told):
     with pytest.raises(ArmFailed) as refused:
         made(tuner_for(provider, folder, told, main=False), told)
@@ -296,6 +342,35 @@ def test_an_experiment_begins_no_job_without_a_limit_and_stops_no_run_for_want_o
     assert provider.stages == []
     made(tuner_for(provider, folder, told, main=False, limit=10.0), told)
     assert len(provider.jobs) == 1
+
+
+@pytest.mark.parametrize("kept", ["run", "experiment"])
+def test_what_is_noted_lies_elsewhere_too_before_the_request_that_it_is_about(
+    provider, folder, told, monkeypatch, kept
+):
+    own = RunFolder(folder.path / "experiments/curve") if kept == "experiment" else folder
+    own.path.mkdir(parents=True, exist_ok=True)
+    tuner = replace(tuner_for(provider, folder, told), folder=own.path)
+    elsewhere, at = [None], {}
+    answer = provider.routed
+
+    def publish():
+        elsewhere[0] = job_of(own), spent(folder).trained
+
+    def routed(*args, **more):
+        stage, do = answer(*args, **more)
+        at.setdefault(stage, elsewhere[0])
+        return stage, do
+
+    monkeypatch.setitem(ELSEWHERE, folder.path, publish)
+    monkeypatch.setattr(provider, "routed", routed)
+    made(tuner, told)
+    sign, worst = job_of(own).sign, job_of(own).worst_tokens
+    assert [(at["training"][0].sign, at["training"][1])] == [(sign, worst)]
+    assert at["validation"][0].training_file == "file-1"
+    assert (at["create"][0].asked, at["create"][0].validation_file) == (True, "file-2")
+    assert at["look"][0].job == "ftjob-1"
+    assert elsewhere[0][0].status == "succeeded"
 
 
 # what goes wrong
@@ -454,6 +529,95 @@ def test_a_record_that_was_damaged_begins_no_second_job(provider, folder, told):
     with pytest.raises(Exception, match=r"job.json is damaged"):
         made(tuner_for(provider, folder, told), told)
     assert len(provider.jobs) == 1
+
+
+HOUR = 3_600
+
+
+def taken_over(provider, told, tmp_path, name):
+    """A tuner of another run that may use earlier jobs, and its folder."""
+    (tmp_path / name).mkdir()
+    folder = RunFolder(tmp_path / name)
+    return tuner_for(provider, folder, told, take_over=True), folder
+
+
+def test_a_job_of_an_earlier_run_whose_tuned_model_was_deleted_gives_way_to_a_new_one(provider, folder, told, tmp_path):
+    provider.plan["ended_ago"] = 2 * HOUR
+    made(tuner_for(provider, folder, told), told)
+    provider.plan["gone"] = ["ftjob-1"]
+    tuner, other = taken_over(provider, told, tmp_path, "other")
+    told.waits.clear()
+    recipe = made(tuner, told)
+    assert max(told.waits) <= SHORTEST_WAIT, "nothing is waited for that will not come"
+    assert "ftjob-1) is no longer at 127.0.0.1" in told.text
+    assert "job ftjob-2 trained" in recipe.notes[0]
+    assert (job_of(other).job, job_of(other).ours, spent(other).jobs) == ("ftjob-2", True, 1)
+    tuner, third = taken_over(provider, told, tmp_path, "third")
+    made(tuner, told)
+    assert (job_of(third).job, len(provider.jobs)) == ("ftjob-2", 2), "the later one is used where it is there"
+    provider.plan["gone"] = ["ftjob-2"]
+    tuner, fourth = taken_over(provider, told, tmp_path, "fourth")
+    made(tuner, told)
+    assert (job_of(fourth).job, len(provider.jobs)) == ("ftjob-1", 2), "and else the one before it"
+
+
+def test_a_run_that_took_such_a_job_before_goes_on_with_a_new_one(provider, folder, told, tmp_path):
+    made(tuner_for(provider, folder, told), told)
+    provider.plan |= {"refused": 503}
+    tuner, other = taken_over(provider, told, tmp_path, "other")
+    with pytest.raises(RunStopped, match="does not answer yet"):
+        made(tuner, told)
+    assert job_of(other).job == "ftjob-1"
+    provider.plan |= {"refused": None, "gone": ["ftjob-1"]}
+    made(tuner, told)
+    assert job_of(other).job == "ftjob-2"
+
+
+def test_an_own_tuned_model_that_was_deleted_costs_the_arm_until_failed_jobs_are_forgotten(provider, folder, told):
+    provider.plan |= {"ended_ago": 2 * HOUR, "gone": ["ftjob-1"]}
+    for _ in range(2):
+        with pytest.raises(ArmFailed, match=r"^the tuned model ft:m:.* \(ftjob-1\) is no longer at 127.*404") as failed:
+            made(tuner_for(provider, folder, told), told)
+    assert "--" not in str(failed.value)
+    assert provider.stages.count("tuned") == 1
+    assert spent(folder).trained == 12 * 2 * TOKENS_A_ROW, "it was trained and is paid for"
+    forget_failed(folder)
+    made(tuner_for(provider, folder, told), told)
+    assert job_of(folder).job == "ftjob-2"
+
+
+@pytest.mark.parametrize("status", [429, 500, 503, 408])
+def test_a_tuned_model_whose_error_may_pass_is_waited_for(provider, folder, told, status):
+    provider.plan |= {"ended_ago": 2 * HOUR, "refused": status}
+    tuner = tuner_for(provider, folder, told)
+    made(replace(tuner, sleep=lambda seconds: provider.plan.update(refused=None if seconds == 2 else status)), told)
+    assert provider.stages.count("tuned") == 3
+
+
+def test_a_tuned_model_that_says_it_is_loading_is_waited_for_whatever_the_status(provider, folder, told):
+    provider.plan |= {"refused": 400, "said": "Model is loading"}
+    with pytest.raises(RunStopped, match="does not answer yet"):
+        made(tuner_for(provider, folder, told), told)
+
+
+def test_a_tuned_model_that_is_refused_costs_the_arm_at_once_and_its_job_is_kept(provider, folder, told):
+    provider.plan |= {"refused": 403, "said": f"no access for {KEY}"}
+    with pytest.raises(ArmFailed, match=r"is made \(ftjob-1\) and does not answer. .*403.*no access for \[key\]"):
+        made(tuner_for(provider, folder, told), told)
+    assert provider.stages.count("tuned") == 1
+    provider.plan["refused"] = None
+    forget_failed(folder)
+    made(tuner_for(provider, folder, told), told)
+    assert len(provider.jobs) == 1
+
+
+def test_a_job_of_an_earlier_run_that_took_more_passes_is_not_taken_over(provider, folder, told, tmp_path):
+    provider.plan |= {"epochs": 9, "statuses_of": {"cancel": [403]}}
+    made(tuner_for(provider, folder, told), told)
+    provider.plan["epochs"] = None
+    tuner, other = taken_over(provider, told, tmp_path, "other")
+    made(tuner, told)
+    assert job_of(other).job == "ftjob-2"
 
 
 # the seam itself

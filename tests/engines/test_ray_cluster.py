@@ -17,7 +17,7 @@ from harness.experiment.cluster_runs import refuse_on_cluster, shares_of
 from harness.experiment.many import Asked
 from harness.experiment.options import RunOptions
 from harness.records import Recipe
-from harness.scenario import EndpointWish, Experiments
+from harness.scenario import EndpointWish, Experiments, TuningWish
 
 
 def unit(*args, then=lambda result: (), work=lambda *args: args, **changes):
@@ -150,12 +150,20 @@ def test_shares_are_a_few_a_worker_and_none_is_small(cases, workers, shares):
     [
         ({"experiments": Experiments(stop_early=True)}, "--stop-early looks at the answers"),
         ({"endpoint": EndpointWish("http://localhost/v1", "some-model")}, "a model behind an endpoint"),
+        ({"tuning": TuningWish(processes=2)}, r"processes = 2 under \[tuning\].*a worker of --engine ray has one"),
+        ({"tuning": TuningWish(processes="auto")}, "processes = auto under"),
     ],
 )
 def test_what_a_cluster_is_not_for_is_refused(changes, words):
     ready = SimpleNamespace(scenario=tiny_scenario(**changes))
     with pytest.raises(UserError, match=words):
         refuse_on_cluster(Asked(ready, RunOptions()))
+
+
+@pytest.mark.parametrize("processes", [None, 1])
+def test_one_process_tunes_on_a_cluster(processes):
+    ready = SimpleNamespace(scenario=tiny_scenario(tuning=TuningWish(processes=processes)))
+    refuse_on_cluster(Asked(ready, RunOptions()))
 
 
 def test_nothing_of_ray_is_imported_where_it_is_not_asked_for():

@@ -1,0 +1,36 @@
+"""What the plan says that a provider's fine-tuning and its tuned model's answers cost."""
+
+import pytest
+
+from harness.experiment.provider_plan import tuning_plan, with_tuning
+from harness.experiment.requests import Asking, Sizes, arm_asking, endpoint_plan, total
+from harness.records import CONTROL
+from harness.scenario import EndpointWish, FineTuningWish
+
+SIZES = Sizes(10, 20, 5, 0)
+CASES, DISCOUNT = 100, 0.5
+
+
+@pytest.mark.parametrize("arms", [("lora",), ("prompt", "lora"), (CONTROL, "prompt", "lora")])
+@pytest.mark.parametrize("batch", [False, True])
+@pytest.mark.parametrize("options", [0, 3])
+def test_the_tuned_models_own_prices_are_lower_in_batches_like_all_others(arms, batch, options):
+    """Where the tuned model costs three times as much its requests cost three times as much, in batches and out."""
+
+    def one(name, dev):
+        alike = name if name == CONTROL else "lora"  # the plan's surcharge is of the mean request
+        return arm_asking(alike, SIZES, cases=CASES, dev=dev, options=options if dev else 0, timed=0)
+
+    def money(factor):
+        tuned = FineTuningWish(price=0.0, epochs=1, price_in=factor, price_out=2 * factor)
+        wish = EndpointWish("http://h/v1", "m", price_in=1.0, price_out=2.0, fine_tuning=tuned, batch_discount=DISCOUNT)
+
+        asked = {name: one(name, dev=8) for name in arms}
+        batched = total([one(name, dev=0) for name in arms]) if batch else Asking()
+        plan = endpoint_plan(wish, asked, {}, framing=Asking(), batched=batched, most=None)
+        tuning = tuning_plan(wish, arms, SIZES, rows=9, held=1, trainings={})
+        return with_tuning(plan, tuning, wish).money
+
+    share = sum(name == "lora" for name in arms) / sum(name != CONTROL for name in arms)
+    assert money(1.0) > 0
+    assert money(3.0) == pytest.approx(money(1.0) * (1 + 2 * share), rel=1e-3)
