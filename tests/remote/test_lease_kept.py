@@ -7,6 +7,8 @@ import pytest
 from machines import there
 
 from harness.errors import RunStopped
+from harness.models.base import Message
+from harness.models.endpoint import EndpointModel, EndpointState
 from harness.models.endpoint_ledger import Ledger, Prices
 from harness.remote import lease, working
 from harness.remote.lease import LeaseLost
@@ -49,8 +51,8 @@ def begin(folder):
 
 
 def taken_over(url, machine):
-    change(url, token="another", host="elsewhere", pid=7)
-    until(lambda: machine.said)
+    """Done again until it is noticed: a renewal under way may write over it."""
+    until(lambda: machine.said or change(url, token="another", host="elsewhere", pid=7))
 
 
 @pytest.mark.usefixtures("quick")
@@ -126,6 +128,10 @@ def test_a_run_that_lost_it_asks_no_endpoint_any_more(url, one):
             ledger.open(folder)
             ledger.require_held()
             taken_over(url, one)
+            model = EndpointModel("http://127.0.0.1:9/v1", "m", api_key_env="", state=EndpointState(ledger=ledger))
+            with pytest.raises(RunStopped, match="both would pay"):
+                model.start([model.render([Message("user", "Question")])], max_new_tokens=7).answer((0,))
+            assert (ledger.spent.requests, folder.has("requests.jsonl")) == (0, False)
             for ask in (ledger.require_held, folder.publish, RunFolder(path / "experiments" / "judge").publish):
                 with pytest.raises(RunStopped, match=r"\(elsewhere, process 7\) has taken over .* both would pay"):
                     ask()
@@ -141,8 +147,7 @@ def test_a_run_that_lost_it_asks_no_endpoint_any_more(url, one):
 def test_a_lease_that_was_deleted_is_lost_too(url, one):
     def works():
         with one.open(url) as path:
-            open_storage(url).delete(".lease")
-            until(lambda: one.said)
+            until(lambda: one.said or open_storage(url).delete(".lease"))
             RunFolder(path).publish()
 
     with pytest.raises(RunStopped, match="was deleted, so another bakeoff may be writing there"):
