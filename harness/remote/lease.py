@@ -122,11 +122,16 @@ class Writer:
             LeaseLost: another has it.
             RemoteError: nobody can tell, for the storage cannot be reached.
         """
+        if self.lost is None and self._is_fresh():  # without waiting for a renewal that hangs
+            return
         with self._turn:
             if self.lost is not None:
                 raise self.lost
-            if not 0 <= time.time() - self._renewed < LASTS:
+            if not self._is_fresh():
                 self.renew()
+
+    def _is_fresh(self) -> bool:
+        return 0 <= time.time() - self._renewed < LASTS
 
     def give_back(self) -> None:
         """Free it, if it is still held."""
