@@ -171,6 +171,9 @@ class VerdictFile:
 ELSEWHERE: dict[Path, Callable[[], None]] = {}
 """Run folder that is a working copy -> what uploads it now; filled by `remote`."""
 
+HELD: dict[Path, Callable[[], None]] = {}
+"""Run folder that is a working copy -> what raises RunStopped where another may be writing to it elsewhere."""
+
 MIXED_UP = ", or of another run: its checksum does not fit"
 
 
@@ -529,9 +532,23 @@ class RunFolder:
     def publish(self) -> None:
         """Have what was written so far lie wherever this folder is kept besides, before anything is begun that costs
         money or cannot be taken back; nothing happens where it is kept here only."""
-        for place in (self.path, *self.path.parents):
-            if place in ELSEWHERE:
-                ELSEWHERE[place]()
+        self._call(ELSEWHERE)
+
+    def require_held(self) -> None:
+        """Stop where another may be writing to this folder elsewhere: both would pay for the same answers.
+
+        Raises:
+            RunStopped: another may.
+        """
+        self._call(HELD)
+
+    def _call(self, known: Mapping[Path, Callable[[], None]]) -> None:
+        if not known:
+            return
+        real = self.path.resolve()
+        for place in (self.path, *self.path.parents, real, *real.parents):
+            if place in known:
+                known[place]()
                 return
 
     def mend(self) -> None:

@@ -17,9 +17,10 @@ def doctor() -> None:
     Exits with 2 where something that a run needs is missing.
     """
     from harness.engines.doctor import Finding, findings
+    from harness.remote.kept import FOLDERS
 
     out = console()
-    found: tuple[Finding, ...] = findings()
+    found: tuple[Finding, ...] = findings(FOLDERS)
     table = Table(box=box.SIMPLE_HEAD, show_header=False, pad_edge=False)
     for line in found:
         mark = Text("ok", style="green") if line.ok else Text("missing", style="bold red")

@@ -1,7 +1,8 @@
 """What lies in the cache folder, and how it is removed: by kind, size and last use.
 
-All of it follows from something else and is made again where it is missing. The lists of finished runs and of durations
-are no part of it: what counts as a second look at the same cases rests on them, and they stay.
+It follows from something else and is made again where it is missing; what does not is a kind of its own, or stays
+(`Item.only`). The lists of finished runs and of durations are no part of it: what counts as a second look at the same
+cases rests on them, and they stay.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import contextlib
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,13 @@ class Item:
     beside: tuple[Path, ...] = ()
     lock: filelock.BaseFileLock | None = None
     """Under which such a thing is made and opened."""
+    only: Callable[[], bool] | None = None
+    """Whether something in it lies nowhere else yet: it stays then."""
+
+    @property
+    def stays(self) -> bool:
+        """Whether it must not be removed."""
+        return self.only is not None and self.only()
 
     @property
     def size(self) -> int:
@@ -62,6 +70,8 @@ class Shelf:
     """Bytes."""
     used: float
     """The last use of any, seconds since 1970."""
+    stays: bool = False
+    """Nothing of it is removed: it lies nowhere else yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +85,31 @@ class Removed:
     """Things that another process was using: they stayed."""
 
 
-def overview(*, before: float | None = None) -> tuple[Shelf, ...]:
+Folders = Mapping[str, Callable[[Path], Iterator[Item]]]
+"""Folders of the cache, and what lies in each."""
+
+
+def overview(*, before: float | None = None, folders: Folders | None = None) -> tuple[Shelf, ...]:
     """What is in the cache, or what of it was not used since; kinds of which there is nothing are left out."""
-    found: dict[str, list[Item]] = {}
-    for item in _items():
+    found: dict[tuple[str, bool], list[Item]] = {}
+    for item in _items(folders):
         if before is None or _is_old(item, before):
-            found.setdefault(item.kind, []).append(item)
+            found.setdefault((item.kind, item.stays), []).append(item)
     shelves = [
-        Shelf(kind, len(own), sum(one.size for one in own), max(one.used for one in own)) for kind, own in found.items()
+        Shelf(kind, len(own), sum(one.size for one in own), max(one.used for one in own), stays)
+        for (kind, stays), own in found.items()
     ]
     return (*shelves, *_answers(before))
 
 
-def remove(*, before: float) -> Removed:
-    """Remove what was not used since this moment, except what a running process holds. A thing goes whole or stays."""
+def remove(*, before: float, folders: Folders | None = None) -> Removed:
+    """Remove what was not used since this moment, except what a running process holds or what lies nowhere else yet.
+
+    A thing goes whole or stays.
+    """
     count = size = held = 0
-    for item in _items():
-        if _is_old(item, before):
+    for item in _items(folders):
+        if _is_old(item, before) and not item.stays:
             room = item.size
             gone = _removed(item, before)
             count, size, held = count + gone, size + room * gone, held + (not gone)
@@ -104,15 +122,15 @@ def remove(*, before: float) -> Removed:
 # What there is
 
 
-def _items() -> Iterator[Item]:
-    for name, read in FOLDERS.items():
+def _items(folders: Folders | None) -> Iterator[Item]:
+    for name, read in (FOLDERS if folders is None else folders).items():
         folder = cache_folder() / name
         if folder.is_dir() and not folder.is_symlink():  # a link leads to what is not only ours
             yield from read(folder)
 
 
 def _spools(folder: Path) -> Iterator[Item]:
-    for path in _sorted(folder):
+    for path in in_order(folder):
         if path.suffix == ".jsonl":
             yield Item("documents and passages", path, path, (spool.offsets_of(path),), spool.settling())
         elif ".tmp" in path.suffixes:
@@ -120,12 +138,12 @@ def _spools(folder: Path) -> Iterator[Item]:
 
 
 def _vectors(folder: Path) -> Iterator[Item]:
-    for path in (path for own in _sorted(folder) if own.is_dir() for path in _sorted(own)):
+    for path in (path for own in in_order(folder) if own.is_dir() for path in in_order(own)):
         yield Item(LEFT if path.suffix == ".tmp" else "vectors", path, path)
 
 
 def _indexes(folder: Path) -> Iterator[Item]:
-    for path in _sorted(folder):
+    for path in in_order(folder):
         if (path / ABOUT).is_file():
             kind = "word indexes" if "-words-" in path.name else "vector indexes"
             yield Item(kind, path, path / ABOUT, lock=building(path))
@@ -134,27 +152,28 @@ def _indexes(folder: Path) -> Iterator[Item]:
 
 
 def _adapters(folder: Path) -> Iterator[Item]:
-    for path in _sorted(folder):
+    for path in in_order(folder):
         yield Item(LEFT if path.name.startswith(".") else "adapters", path, path)
 
 
 def _models(folder: Path) -> Iterator[Item]:
-    for path in _sorted(folder):
+    for path in in_order(folder):
         half = path.name.startswith(".") or not (path / "config.json").is_file()
         yield Item(LEFT if half else "unpacked models", path, path if half else path / "config.json")
 
 
-FOLDERS: dict[str, Callable[[Path], Iterator[Item]]] = {
+FOLDERS: Folders = {
     "spool": _spools,
     "vectors": _vectors,
     "indexes": _indexes,
     "adapters": _adapters,
     "models": _models,
 }
-"""Folders of the cache, and what lies in each."""
+"""Those that this layer knows of; `remote.kept` has one more."""
 
 
-def _sorted(folder: Path) -> list[Path]:
+def in_order(folder: Path) -> list[Path]:
+    """What lies in a folder, links aside; nothing where it cannot be listed."""
     try:
         return sorted(path for path in folder.iterdir() if not path.is_symlink())
     except OSError:
@@ -180,7 +199,7 @@ def _size_of_answers() -> int:
 def _size(path: Path) -> int:
     with contextlib.suppress(OSError):
         if path.is_dir():
-            return sum(_size(child) for child in _sorted(path))
+            return sum(_size(child) for child in in_order(path))
         return path.lstat().st_size
     return 0
 
@@ -189,7 +208,7 @@ def _time(path: Path) -> float:
     """When something was changed or used last, whatever is in it included."""
     with contextlib.suppress(OSError):
         own = path.stat().st_mtime
-        return max([own, *map(_time, _sorted(path))]) if path.is_dir() else own
+        return max([own, *map(_time, in_order(path))]) if path.is_dir() else own
     return 0.0
 
 
@@ -208,7 +227,7 @@ def _removed(item: Item, before: float) -> bool:
                 locks.enter_context(item.lock.acquire(timeout=1))
             if item.marker.is_file() and not locks.enter_context(taken(item.marker)):
                 return False
-            if not _is_old(item, before):
+            if not _is_old(item, before) or item.stays:
                 return False
             _delete(item)
         except (OSError, filelock.Timeout):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from harness import provenance
-from harness.engines.cached import overview
+from harness.engines.cached import Folders, overview
 from harness.errors import MissingModel
 from harness.models import bundled
 from harness.models.device import machine
@@ -36,12 +36,12 @@ class Finding:
     remedy: str = ""
 
 
-def findings() -> tuple[Finding, ...]:
-    """Packages, device, memory, disk, the two default models."""
+def findings(folders: Folders | None = None) -> tuple[Finding, ...]:
+    """Packages, device, memory, disk (with these folders of the cache), the two default models."""
     packages = tuple(_package(name) for name in PACKAGES)
     models = (_bundled("language model", bundled.LANGUAGE_MODEL), _bundled("embedder", bundled.EMBEDDER))
     here = _machine() if packages[0].ok else ()
-    return (Finding("python", True, provenance.python_version()), *packages, *here, *models, _cache())
+    return (Finding("python", True, provenance.python_version()), *packages, *here, *models, _cache(folders))
 
 
 def _package(name: str) -> Finding:
@@ -70,11 +70,11 @@ def _bundled(what: str, file: bundled.BundledFile) -> Finding:
     return Finding(subject, True, f"{file.name}, sha256 {file.sha256[:12]}… as published")
 
 
-def _cache() -> Finding:
+def _cache(folders: Folders | None) -> Finding:
     folder = bundled.cache_folder()
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free / 2**30
-    held = storage(sum(shelf.size for shelf in overview()))
+    held = storage(sum(shelf.size for shelf in overview(folders=folders)))
     text = f"{folder} ({free:.0f} GiB free; {held} are kept there: bakeoff cache)"
     return Finding(
         "cache", free > 2, text, "bakeoff cache --older-than 30d, free 2 GiB, or set BAKEOFF_CACHE elsewhere"

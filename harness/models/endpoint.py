@@ -249,6 +249,7 @@ class EndpointJob:
         Raises:
             EndpointFailed: one of them could not be answered; the others' answers are kept.
             BudgetSpent: the next request could cost more than what is left; answers that came are kept.
+            RunStopped: another machine may be paying for the same run.
         """
         open_ = [index for index in dict.fromkeys(batch) if index not in self.known]
         first = {self.prompts[index]: index for index in reversed(open_)}
@@ -287,6 +288,7 @@ class EndpointJob:
         if before is not None:
             self.known[index] = before
             return
+        ledger.require_held()
         reserved = ledger.reserve(most_in, most_out)
         paid = self._unknown(request, most_in, most_out)
         try:

@@ -101,6 +101,15 @@ class Ledger:
         """The answer to a request that was paid for before."""
         return self._answers.get(request)
 
+    def require_held(self) -> None:
+        """See that nobody else pays for this run.
+
+        Raises:
+            RunStopped: somebody may, on another machine.
+        """
+        if self._folder is not None:
+            self._folder.require_held()
+
     def reserve(self, tokens_in: int, tokens_out: int) -> float:
         """Set the worst case of a request aside; waits where requests under way may yet leave room for it.
 

@@ -8,6 +8,7 @@ changed, the one there counts unless the one here only continues it; the other i
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from harness.remote.record import (
     Moment,
     Stamp,
     appended,
+    changed_here,
     derived,
     digest_of,
     in_order,
@@ -29,6 +31,7 @@ from harness.remote.record import (
     moment,
     must_fit,
     names,
+    passing,
     read_record,
     whole_lines,
     write_record,
@@ -36,10 +39,10 @@ from harness.remote.record import (
 from harness.remote.storage import Entry, Storage
 from harness.store import WHOLE
 
+RUN = "run.json"
+
 IN_MEMORY = 64 << 20
 """Bytes of a file that is sent from memory; larger ones are sent from the disk."""
-RENEWED_EVERY = 60.0
-"""Seconds between two signs of life where nothing is to be sent."""
 _TRIES = 5
 Say = Callable[[str], None]
 
@@ -54,7 +57,9 @@ class WorkingCopy:
         self._beside = home / f".{self.folder.name}.json"
         self._work = home / ".work"
         self._kept = home.parent / "set-aside"
+        self._old = self._work / f"{self.folder.name}-old"
         self._known = read_record(self._beside, str(storage.url))
+        self._turn = threading.Lock()
 
     # from there
 
@@ -62,24 +67,53 @@ class WorkingCopy:
         """Have here what lies there.
 
         Raises:
-            RemoteError: the storage cannot be reached, or is written all the time.
+            RemoteError: the storage cannot be reached, is written all the time, or has lost what lies here.
         """
+        if self._old.exists() and not self.folder.exists():  # the process died between two renames
+            self._old.rename(self.folder)
         there = self.storage.files()
         if not look(self.folder):
             self._known.files = {}
         theirs = self._changed_there(there)
         if not theirs:
             return
-        mine = self._changed_here()
+        mine = changed_here(self.folder, self._known)
         if mine and self._continues(theirs, there):
             return
-        if mine:
+        self._require_run(there)
+        shorter = self._shorter(theirs, there)
+        if mine or shorter:
+            here = f" and so was the copy here ({names(mine)})" if mine else f", and {names(shorter)} is less than here"
             kept = self._set_aside()
             self._say(
-                f"{self.storage.url} was changed elsewhere ({names(theirs)}) and so was the copy here ({names(mine)}): "
-                f"what lies there counts now. What lay here is kept in {kept}."
+                f"{self.storage.url} was changed elsewhere ({names(theirs)}){here}: what lies there counts now. What "
+                f"lay here is kept in {kept}."
             )
         self._fetch(there)
+
+    def _require_run(self, there: Mapping[str, Entry]) -> None:
+        """Keep the copy here where what lay there is gone: it may be the last one.
+
+        Raises:
+            RemoteError: it is gone.
+        """
+        known = {name for name, one in self._known.files.items() if one.mark is not None}
+        lost = bool(known) and (not there or (RUN in known and RUN not in there))
+        count = len(look(self.folder)) if lost else 0
+        if count:
+            what = f"{RUN} is gone from" if there else "Nothing lies any more at"
+            raise RemoteError(
+                f"{what} {self.storage.url}, where {len(known):,} files were. The copy here is kept, with {count:,} "
+                f"files, in {self.folder}, and nothing was changed. That folder can be read in place of the address. "
+                "To go on with it, copy its files there and give the same command; to start afresh, move it away or "
+                "name another address."
+            )
+
+    def _shorter(self, theirs: set[str], there: Mapping[str, Entry]) -> set[str]:
+        """Files that only grow and of which more lies here than there."""
+        here = look(self.folder)
+        grown = (name for name in theirs if appended(name) and not passing(name) and name in here)
+        return {name for name in grown if name not in there or there[name].size < here[name].size}
 
     def require_something(self) -> None:
         """Refuse an address where nothing is.
@@ -95,18 +129,6 @@ class WorkingCopy:
         new = {name for name, entry in there.items() if name not in known or known[name].mark != entry.mark}
         gone = {name for name, one in known.items() if one.mark is not None and name not in there}
         return new | gone
-
-    def _changed_here(self) -> set[str]:
-        """Files whose content is not what was last sent or fetched, those aside that are made anew on reading."""
-        stamps = look(self.folder)
-        found = {name for name, stamp in stamps.items() if is_changed(self._known, name, stamp)}
-        found = {name for name in found if not self._is_as_known(name)}
-        gone = set(self._known.files) - set(stamps) if stamps else set()
-        return {name for name in found | gone if not derived(name)}
-
-    def _is_as_known(self, name: str) -> bool:
-        known = self._known.files.get(name)
-        return known is not None and known.mark is not None and digest_of(self.folder / name) == known.digest
 
     def _continues(self, theirs: set[str], there: Mapping[str, Entry]) -> bool:
         """Whether what changed there is what was sent from here, or the beginning of what is here."""
@@ -135,7 +157,9 @@ class WorkingCopy:
             return None
         digest = digest_of(content)
         ours = known is not None and digest in (known.sending, known.digest)
-        return digest if ours or _begins(self.folder / name, content, may_go_on=appended(name)) else None
+        ours = ours or _begins(self.folder / name, content, may_go_on=appended(name))
+        content.unlink()
+        return digest if ours else None
 
     def _set_aside(self) -> Path:
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
@@ -165,6 +189,7 @@ class WorkingCopy:
             there = now
         else:
             raise RemoteError(f"{self.storage.url} is being written all the time. Try again later.")
+        self._require_run(have)
         for name, entry in have.items():
             must_fit(name, expected=entry.size, got=(coming / name).stat().st_size, url=str(self.storage.url))
         self._replace(coming, have)
@@ -178,65 +203,68 @@ class WorkingCopy:
         return self.storage.get(name, target)
 
     def _replace(self, coming: Path, there: Mapping[str, Entry]) -> None:
-        old = self._work / f"{self.folder.name}-old"
-        shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(self._old, ignore_errors=True)
         if self.folder.exists():
-            self.folder.rename(old)
+            self.folder.rename(self._old)
         coming.rename(self.folder)
         stamps = look(self.folder)
         self._known.files = {
             name: Known(stamp, digest_of(self.folder / name), there[name].mark) for name, stamp in stamps.items()
         }
         write_record(self._beside, self._known)
-        shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(self._old, ignore_errors=True)
 
     # to there
 
     def send(self, *, now: bool = False) -> bool:
         """Send what changed, as it is at this moment; False where the folder is written all the time.
 
-        `now`: renew the lease whether or not there is something to send.
+        `now`: look at the lease whether or not there is something to send.
 
         Raises:
             LeaseLost: another writes there now.
             RemoteError: the storage cannot be reached.
         """
-        if self._writer is None:
-            return True
+        with self._turn:
+            return self._writer is None or self._send(self._writer, now=now)
+
+    def _send(self, writer: Writer, *, now: bool) -> bool:
         found = moment(self.folder, self._known, largest=IN_MEMORY)
         if found is None:
             return False
         changed = {name: stamp for name, stamp in found.stamps.items() if is_changed(self._known, name, stamp)}
         gone = set(self._known.files) - set(found.stamps)
         if not changed and not gone:
-            if now or time.monotonic() - self._writer.renewed > RENEWED_EVERY:
-                self._writer.renew()
+            if now:
+                writer.check()
             return True
-        self._writer.renew()
+        writer.check()
         if WHOLE in self._known.files and WHOLE not in gone:
             self.storage.delete(WHOLE)
             changed |= {WHOLE: found.stamps[WHOLE]}
-        self._delete(gone)
-        self._note_sent({name: self._sent(name, found) for name in in_order(changed)})
+        self._delete(gone, writer)
+        self._note_sent({name: self._sent(name, found, writer) for name in in_order(changed)})
         return True
 
-    def _delete(self, gone: set[str]) -> None:
+    def _delete(self, gone: set[str], writer: Writer) -> None:
         """Take away there what is gone here: what names others first."""
         if not gone:
             return
         self._known.files |= {name: replace(self._known.files[name], sending=GONE) for name in gone}
         write_record(self._beside, self._known)
         for name in sorted(gone, key=lambda name: (name != WHOLE, not name.endswith(".json"), name)):
+            writer.check()
             self.storage.delete(name)
         self._known.files = {name: one for name, one in self._known.files.items() if name not in gone}
 
-    def _sent(self, name: str, found: Moment) -> Sent:
+    def _sent(self, name: str, found: Moment, writer: Writer) -> Sent:
         """Send one file as it was at that moment."""
         content = found.held[name] if name in found.held else self._now(name, found.stamps[name].size)
         digest = digest_of(content)
         before = self._known.files.get(name, Known(None, "", None))
         self._known.files[name] = replace(before, sending=digest)
         write_record(self._beside, self._known)
+        writer.check()
         self.storage.put(name, content)
         size = len(content) if isinstance(content, bytes) else content.stat().st_size
         return Sent(found.stamps[name], digest, size)

@@ -17,6 +17,7 @@ from harness.store import APPENDED, DERIVED, WHOLE
 FIRST = ("rule.json", "cases.jsonl", "advice.json", "plan.json", "scenario.json", "provenance.json")
 """Written before the first answer."""
 _REPORTS = "report."
+_PASSING = "judged.jsonl"
 _LOOKS = 200
 """How often a folder that is being written is looked at until two looks agree."""
 
@@ -58,11 +59,16 @@ class Record:
 
 def read_record(path: Path, url: str) -> Record:
     """What was known; nothing where there is no record or it cannot be read: contents are then compared."""
-    try:
-        record = msgspec.json.decode(path.read_bytes(), type=Record)
-    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
-        return Record(url)
+    record = kept_record(path)
     return record if record.url == url else Record(url)
+
+
+def kept_record(path: Path) -> Record:
+    """What was known of whatever address; nothing as in `read_record`."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Record)
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+        return Record("")
 
 
 def write_record(path: Path, record: Record) -> None:
@@ -121,9 +127,27 @@ def is_changed(known: Record, name: str, stamp: Stamp) -> bool:
     return one is None or one.stamp != stamp or one.sending != ""
 
 
+def changed_here(folder: Path, known: Record) -> set[str]:
+    """Files whose content is not what was last sent or fetched, those aside that are made anew on reading."""
+    stamps = look(folder)
+    found = {name for name, stamp in stamps.items() if is_changed(known, name, stamp)}
+    found = {name for name in found if not _is_as_known(folder / name, known.files.get(name))}
+    gone = set(known.files) - set(stamps) if stamps else set()
+    return {name for name in found | gone if not derived(name)}
+
+
+def _is_as_known(path: Path, known: Known | None) -> bool:
+    return known is not None and known.mark is not None and digest_of(path) == known.digest
+
+
 def appended(name: str) -> bool:
     """Whether a file only grows."""
     return name.rpartition("/")[2] in APPENDED
+
+
+def passing(name: str) -> bool:
+    """Whether a file that grows is deleted once another holds what was in it."""
+    return name.rpartition("/")[2] == _PASSING
 
 
 def derived(name: str) -> bool:

@@ -189,8 +189,10 @@ class Storage:
         return found
 
 
-def open_storage(url: RemoteUrl) -> Storage:
+def open_storage(url: RemoteUrl, *, shared: bool = True) -> Storage:
     """The folder behind an address; the network is not asked yet.
+
+    `shared`: its connections may be those of others, which is not so for one that another thread asks.
 
     Raises:
         RemoteError: the package for it is not installed, or nobody knows the protocol.
@@ -200,7 +202,7 @@ def open_storage(url: RemoteUrl) -> Storage:
         from fsspec.core import url_to_fs
     except ImportError as error:
         raise RemoteError(_not_installed(url, package, error)) from error
-    made = attempt(lambda: url_to_fs(url.text))
+    made = attempt(lambda: url_to_fs(url.text, skip_instance_cache=not shared))
     if isinstance(made, ImportError):
         raise RemoteError(_not_installed(url, package, made)) from made
     if isinstance(made, ValueError) and "not known" in str(made):

@@ -3,7 +3,9 @@
     with working_copy(remote_url("s3://bucket/runs/one"), say=print) as folder:
         ...  # a run folder like any other
 
-A thread sends what changed while the command works; the rest is sent when it ends, however that is.
+A thread sends what changed while the command works; the rest is sent when it ends, however that is. Before the command
+begins something that costs money or cannot be taken back it has everything sent (`RunFolder.publish`), and it asks an
+endpoint only as long as no other can have taken over (`RunFolder.require_held`).
 """
 
 from __future__ import annotations
@@ -21,12 +23,14 @@ from types import FrameType
 
 import filelock
 
-from harness.errors import RemoteError
+from harness.errors import RemoteError, RunStopped
 from harness.generation.isolation import attempt
+from harness.holds import mark
 from harness.remote.copy import Say, WorkingCopy
-from harness.remote.lease import LeaseLost, Writer
+from harness.remote.lease import LASTS, LeaseLost, Writer
 from harness.remote.storage import Storage, open_storage
 from harness.remote.url import RemoteUrl
+from harness.store import ELSEWHERE, HELD
 
 EVERY = 10.0
 """Seconds between two uploads, and at least three times what the last one took."""
@@ -35,6 +39,8 @@ LONGEST_WAIT = 120.0
 AT_THE_END = (0.0, 1.0, 2.0, 4.0)
 """Seconds before each try to send the rest."""
 WHEN_STOPPED = (0.0, 1.0)
+AT_ONCE = (0.0, 1.0, 2.0)
+"""The same before something is begun that costs money."""
 TERMINATED = 128 + signal.SIGTERM
 
 
@@ -56,10 +62,9 @@ def upload_seconds() -> float:
 class Uploads:
     """Sends what changed, from a thread, until it is ended."""
 
-    def __init__(self, copy: WorkingCopy, *, every: float, say: Say) -> None:
-        self._copy, self._every, self._say = copy, every, say
+    def __init__(self, copy: WorkingCopy, writer: Writer, *, every: float, say: Say) -> None:
+        self._copy, self._writer, self._every, self._say = copy, writer, every, say
         self._end = threading.Event()
-        self._lost: LeaseLost | None = None
         self._behind = False
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -69,7 +74,7 @@ class Uploads:
 
     def _run(self) -> None:
         wait = self._every
-        while not self._end.wait(wait) and self._lost is None:
+        while not self._end.wait(wait) and self._writer.lost is None:
             start = time.monotonic()
             error = self._sent()
             took = time.monotonic() - start
@@ -77,10 +82,9 @@ class Uploads:
 
     def _sent(self) -> Exception | None:
         done = attempt(self._copy.send)
-        if isinstance(done, LeaseLost):
-            self._lost = done
-            self._say(f"{done} The run goes on in {self._copy.folder}.")
-        elif isinstance(done, Exception):
+        if isinstance(done, LeaseLost):  # the writer has told so
+            return done
+        if isinstance(done, Exception):
             if not self._behind:
                 self._say(f"The upload is behind: {done} The run goes on here, and the upload is tried again.")
             self._behind = True
@@ -93,7 +97,11 @@ class Uploads:
         """End the thread and send the rest; what went wrong."""
         self._end.set()
         self._thread.join()
-        trouble: Exception | None = self._lost
+        return self._tried(pauses)
+
+    def _tried(self, pauses: tuple[float, ...]) -> Exception | None:
+        """Send everything, with these pauses before each try; what went wrong."""
+        trouble: Exception | None = self._writer.lost
         if trouble is not None:
             return trouble
         for pause in pauses:
@@ -105,6 +113,37 @@ class Uploads:
             if isinstance(trouble, LeaseLost):
                 break
         return trouble
+
+    def publish(self) -> None:
+        """Send everything now.
+
+        Raises:
+            RunStopped: it could not be sent.
+        """
+        trouble = self._tried(AT_ONCE)
+        if isinstance(trouble, LeaseLost):
+            raise RunStopped(_not_paid(trouble)) from trouble
+        if trouble is not None:
+            raise RunStopped(
+                f"{trouble} What the run is about to begin costs money or cannot be taken back, so it must be known "
+                "there first; it was not begun. What is done is kept; the same command goes on."
+            ) from trouble
+
+    def require_held(self) -> None:
+        """See that no other can have taken over.
+
+        Raises:
+            RunStopped: another has, or nobody can tell.
+        """
+        trouble = attempt(self._writer.require)
+        if isinstance(trouble, LeaseLost):
+            raise RunStopped(_not_paid(trouble)) from trouble
+        if isinstance(trouble, Exception):
+            raise RunStopped(
+                f"{trouble} For more than {LASTS / 60:.0f} minutes nothing could be written there, so another may have "
+                "taken over, and both would pay for the same answers: no more is asked of the endpoint. What was "
+                "answered is kept; the same command goes on."
+            ) from trouble
 
 
 @contextlib.contextmanager
@@ -119,43 +158,60 @@ def working_copy(url: RemoteUrl, *, say: Say, writing: bool = True, new: bool = 
     every, storage = upload_seconds(), open_storage(url)
     with contextlib.ExitStack() as held:
         held.enter_context(_held_here(url))
-        writer = held.enter_context(_written_by(storage)) if writing else None
+        writer = held.enter_context(_written_by(url, say)) if writing else None
         copy = WorkingCopy(storage, writer, say)
         copy.bring_up_to_date()
+        if writer is not None:
+            writer.check()
         if not new:
             copy.require_something()
         copy.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if writing:
+        mark(copy.folder)
+        if writer is not None:
             held.enter_context(_terminable())
-            held.enter_context(_sending(copy, every=every, say=say))
+            held.enter_context(_sending(copy, Uploads(copy, writer, every=every, say=say), say))
         yield copy.folder
 
 
 @contextlib.contextmanager
-def _written_by(storage: Storage) -> Iterator[Writer]:
+def _written_by(url: RemoteUrl, say: Say) -> Iterator[Writer]:
     """Hold the lease."""
-    writer = Writer(storage)
+
+    def tell(lost: LeaseLost) -> None:
+        say(f"{lost} The run goes on in {url.folder()} where it asks no endpoint.")
+
+    writer = Writer(open_storage(url, shared=False), tell)
     writer.take()
     try:
-        yield writer
+        with writer.beating():
+            yield writer
     finally:
         attempt(writer.give_back)  # where that fails it is free after a while
 
 
 @contextlib.contextmanager
-def _sending(copy: WorkingCopy, *, every: float, say: Say) -> Iterator[None]:
+def _sending(copy: WorkingCopy, uploads: Uploads, say: Say) -> Iterator[None]:
     """Send what changes; the rest at the end."""
-    uploads, whole = Uploads(copy, every=every, say=say), False
+    whole, place = False, copy.folder.resolve()
     uploads.start()
+    ELSEWHERE[place], HELD[place] = uploads.publish, uploads.require_held
     try:
         yield
         whole = True
     finally:
+        del ELSEWHERE[place], HELD[place]
         trouble = uploads.finish(AT_THE_END if whole else WHEN_STOPPED)
         if trouble is not None and not whole:
             say(_left_here(copy, trouble))
     if trouble is not None:
         raise RemoteError(_left_here(copy, trouble)) from trouble
+
+
+def _not_paid(lost: LeaseLost) -> str:
+    return (
+        f"{lost} The run stops before it asks for anything that costs money: both would pay for the same. What was "
+        "answered is kept; the same command says which of the two counts."
+    )
 
 
 def _left_here(copy: WorkingCopy, trouble: Exception) -> str:

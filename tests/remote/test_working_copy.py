@@ -222,18 +222,86 @@ def test_a_copy_that_only_continues_the_other_counts(url, one, other):
     assert one.said == []
 
 
-def test_a_folder_that_was_deleted_there_is_set_aside_here_where_more_was_made(url, one):
+FILES = ("run.json", "predictions.jsonl", "recipes/rag.json")
+
+
+@pytest.mark.parametrize("writing", [True, False])
+@pytest.mark.parametrize("gone", [FILES, FILES[:1]])
+@pytest.mark.parametrize("more", [True, False])
+def test_the_last_copy_is_kept_where_what_lay_there_is_gone(url, one, *, writing, gone, more):
     with one.dies(url) as copy:
         begin(copy.folder)
         copy.send()
-        grow(copy.folder, b'{"a":3}')
-        for name in ("run.json", "predictions.jsonl", "recipes/rag.json"):
+        if more:
+            grow(copy.folder, b'{"a":3}')
+        mine = here(copy.folder)
+        for name in gone:
             copy.storage.delete(name)
+    left = there(url)
+    with pytest.raises(RemoteError, match="where 3 files were") as told, one.open(url, writing=writing):
+        pass
+    assert str(copy.folder) in str(told.value)
+    assert here(copy.folder) == mine
+    assert there(url) == left, "nothing that was deleted comes back by itself"
+
+
+def test_what_is_gone_there_can_be_put_back_or_begun_afresh(url, one, tmp_path):
+    with one.open(url) as folder:
+        begin(folder)
+    storage, mine = open_storage(url), here(folder)
+    for name in FILES:
+        storage.delete(name)
+    for name, content in mine.items():
+        storage.put(name, content)
+    with one.open(url) as folder:
+        assert here(folder) == mine
+    for name in FILES:
+        storage.delete(name)
+    folder.rename(tmp_path / "away")
     with one.open(url) as folder:
         assert here(folder) == {}
-    assert len(one.said) == 1
+
+
+def test_a_folder_that_is_emptied_while_it_is_fetched_takes_nothing_along(url, one, other, monkeypatch):
+    with one.open(url) as folder:
+        begin(folder)
+    mine = here(folder)
+    with other.open(url) as elsewhere:
+        write(elsewhere, left_out_json=b"[]")
+    real = Storage.get
+
+    def emptied(self, name, target):
+        found = real(self, name, target)
+        for one_of in list(self.files()):
+            self.delete(one_of)
+        return found
+
+    monkeypatch.setattr(Storage, "get", emptied)
+    with pytest.raises(RemoteError, match="Nothing lies any more"), one.open(url, writing=False):
+        pass
+    assert here(folder) == mine
+
+
+def test_answers_that_are_gone_there_are_set_aside_here(url, one):
+    with one.open(url) as folder:
+        begin(folder)
+    mine = here(folder)
+    open_storage(url).delete("predictions.jsonl")
+    with one.open(url, writing=False) as folder:
+        assert "predictions.jsonl" not in here(folder)
+    assert "predictions.jsonl is less than here" in one.said[0]
     (kept,) = (one.cache / "remote" / "set-aside").iterdir()
-    assert here(kept)["predictions.jsonl"].endswith(b'{"a":3}\n')
+    assert here(kept) == mine
+
+
+def test_a_copy_that_was_between_two_names_when_its_process_died_is_found(url, one):
+    with one.dies(url) as copy:
+        begin(copy.folder)
+        mine = here(copy.folder)
+    (copy.folder.parent / ".work").mkdir()
+    copy.folder.rename(copy.folder.parent / ".work" / f"{copy.folder.name}-old")
+    with one.open(url) as folder:
+        assert here(folder) == mine
 
 
 def test_without_its_record_a_copy_is_compared_by_content(url, one):
