@@ -32,8 +32,8 @@ SHORTEST_WAIT, LONGEST_HEEDED = 0.05, 3600.0
 """What is made of a `Retry-After` of nothing; the longest one that is taken at its word."""
 SHORTEST_LOOK = 1.0
 """Seconds between two looks at least, whatever the server asks for."""
-UNKNOWN_LOOKS = 8
-"""Looks in a row at which a server may say that it does not know a batch: some of its machines may know it later."""
+UNKNOWN_LOOKS, UNKNOWN_SECONDS = 5, 120.0
+"""Looks in a row, and seconds, for which a server may say that it knows no such batch: another machine of it may."""
 LONGEST_SILENCE = 1800.0
 """Seconds for which nothing need be heard of a batch."""
 FILE_SECONDS = 600.0

@@ -30,6 +30,7 @@ from harness.models.batch_server import (
     MOST_REQUESTS,
     SHORTEST_LOOK,
     UNKNOWN_LOOKS,
+    UNKNOWN_SECONDS,
     BatchServer,
     Seen,
     is_unknown,
@@ -85,6 +86,7 @@ class _UnderWay:
     """It was sent once more after the others."""
     unknown: int = 0
     """Looks in a row at which the endpoint did not know it, or its files."""
+    unknown_since: float = 0.0
     lost: bool = False
     """It, or a file of it, is given up."""
 
@@ -377,6 +379,7 @@ class Batches:
             if is_unknown(seen):
                 if self._is_given_up(server, batch, f"batch {batch.batch}", seen):
                     batch.lost = True
+                    watcher.note(f"Batch {batch.batch} is given up; it counts at its worst case.")
                     self._settle(server, batch, Seen(batch.batch, LOST), watcher)
             elif time.monotonic() - batch.heard > LONGEST_SILENCE:
                 raise server.gone(batch.batch, seen)
@@ -396,8 +399,9 @@ class Batches:
         Raises:
             RunStopped: it stays unknown, and nobody has said that it is to be given up.
         """
+        batch.unknown_since = batch.unknown_since if batch.unknown else time.monotonic()
         batch.unknown += 1
-        if batch.unknown < UNKNOWN_LOOKS:
+        if batch.unknown < UNKNOWN_LOOKS or time.monotonic() - batch.unknown_since < UNKNOWN_SECONDS:
             return False
         if self.gives_up and batch.earlier:
             return True
