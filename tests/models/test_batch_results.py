@@ -171,6 +171,28 @@ def test_prompts_are_not_held_while_their_batch_is_under_way(monkeypatch):
     assert held == [[], []]
 
 
+def test_a_batch_that_nobody_asked_for_waits_for_the_last_cases_and_is_counted_then(monkeypatch, tmp_path):
+    """It may be of cases that come later, as with early stopping."""
+    pytest.importorskip("openai")
+    from harness.models.batch_notes import BatchNote, Worst
+    from harness.models.endpoint_ledger import Ledger, Prices
+    from harness.store import RunFolder
+
+    looks = []
+    batches, _ = patient(monkeypatch, under_way(1), looked=lambda: looks.append(1))
+    batches.wanted, folder = False, RunFolder(tmp_path)
+    batches.model.state.ledger = Ledger(Prices(1e6, 1e6, "USD"))
+    notes = [BatchNote("x", "planned", "prompt", requests={"who": Worst(2, 3)}), BatchNote("x", "begun", batch="b")]
+    folder.append("batches.jsonl", notes)
+    batches.open(folder)
+    batches.settle(Told(), last=False)
+    assert (looks, batches.model.state.ledger.spent.batched) == ([], 0)
+    assert batches.busy
+    batches.settle(Told())
+    assert batches.model.state.ledger.spent.money == 5.0, "its worst case: no line tells"
+    assert not batches.busy
+
+
 # whose name
 
 
