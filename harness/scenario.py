@@ -232,9 +232,9 @@ class EndpointWish:
     max_cost: float | None = None
     """The most money that a run may spend; None: no limit."""
     batch: bool = False
-    """Eval cases are sent in batches, which the server answers within a day at a lower price."""
-    batch_discount: float = 0.5
-    """Share of the prices that batches are cheaper by."""
+    """Eval cases are sent in batches, which the server answers within a day, often at a lower price."""
+    batch_discount: float = 0.0
+    """Share of the prices that batches are cheaper by; only who is told it counts on it."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of every request."""
     leave_out: tuple[str, ...] = ()

@@ -21,6 +21,8 @@ class BatchLoopback:
         self.folder, self.lock = folder, threading.Lock()
         """Where it says which stage is reached, and holds still while `hold-STAGE` is there."""
         self.files, self.batches, self.looks = {}, {}, Counter()
+        self.names, self.deleted = {}, []
+        """Names of files that were sent; ids of those that were deleted, which `files` keeps for the test."""
         self.paths = []
         """Method and path of every request, in their order."""
         self.chats, self.bodies = [], []
@@ -33,6 +35,8 @@ class BatchLoopback:
         """(method and beginning of a path, status) of requests that are refused, each once."""
         self.never = ()
         """(method and beginning of a path, status) that are always refused."""
+        self.refuses = lambda asked: None
+        """Status with which a single request is refused."""
         self.named = "m"
         self.forgets_marks = False
         self.server = _Server(("127.0.0.1", 0), _handler(self))
@@ -49,6 +53,11 @@ class BatchLoopback:
         self.server.server_close()
 
     # what was asked
+
+    @property
+    def left(self):
+        """Files that nobody deleted."""
+        return [name for name in self.files if name not in self.deleted]
 
     def sent(self, method, path):
         """How often this was asked."""
@@ -93,10 +102,14 @@ class BatchLoopback:
             if path == "/batches":
                 return _json({"object": "list", "data": list(reversed(self.batches.values())), "has_more": False})
             if path == "/files":
-                return _json({"object": "list", "data": [], "has_more": False})
+                listed = [{"id": one, "filename": name} for one, name in self.names.items() if one not in self.deleted]
+                return _json({"object": "list", "data": listed, "has_more": False})
             if path.startswith("/batches/"):
                 return self._look(path.split("/")[2])
-            if path.startswith("/files/") and path.split("/")[2] in self.files:
+            if path.startswith("/files/") and path.split("/")[2] in self.left:
+                if asked.startswith("DELETE"):
+                    self.deleted.append(path.split("/")[2])
+                    return _json({"id": self.deleted[-1], "object": "file", "deleted": True})
                 self.wait_at("fetch")
                 return 200, self.files[path.split("/")[2]]
         return 404, b"{}"
@@ -106,6 +119,9 @@ class BatchLoopback:
         with self.lock:
             self.chats.append(asked)
             self.bodies.append(body)
+        refused = self.refuses(asked)
+        if refused is not None:
+            return refused, b'{"error": {"message": "not now"}}'
         text = word(asked)
         return 200, streamed(text) if asked.get("stream") else completion(text)
 
@@ -115,6 +131,7 @@ class BatchLoopback:
         assert parts["purpose"].get_payload() == "batch"
         name = f"file-{len(self.files)}"
         self.files[name] = parts["file"].get_payload(decode=True)
+        self.names[name] = parts["file"].get_filename()
         self.wait_at("upload")
         return _json({"id": name, "object": "file", "purpose": "batch"})
 
@@ -194,6 +211,9 @@ def _handler(home):
 
         def do_GET(self):
             self.served("GET", b"")
+
+        def do_DELETE(self):
+            self.served("DELETE", b"")
 
         def served(self, method, body):
             status, data = home.respond(method, self.path, body, self.headers)

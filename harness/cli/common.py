@@ -140,7 +140,11 @@ def endpoint_options(command: F) -> F:
             click.option("--concurrency", type=click.IntRange(min=1), help="Requests under way there at once (8)."),
             click.option("--price", metavar="IN/OUT", help="Its price of a million tokens read/written: 0.15/0.60."),
             click.option("--max-cost", type=float, metavar="AMOUNT", help="Spend no more than this there."),
-            click.option("--batch", is_flag=True, help="Send eval cases in batches: within a day, at half the price."),
+            click.option(
+                "--batch",
+                is_flag=True,
+                help="Send eval cases in batches: within a day, at the price that batch_discount names.",
+            ),
         ]
     ):
         command = option(command)

@@ -143,9 +143,14 @@ def asking_sentences(plan: EndpointPlan) -> list[str]:
         return [said, "What the requests cost is not known: no prices were named for them (--price IN/OUT)."]
     if plan.money is None:
         return [said, "What that costs is not known: no prices were named (--price IN/OUT, or [endpoint] price_in)."]
-    lower = f", {plan.batch_discount:.0%} less in batches," if plan.batched else ""
+    lower = f", {plan.batch_discount:.0%} less in batches," if plan.batched and plan.batch_discount else ""
     included = ", fine-tuning included" if plan.training_money is not None else ""
     cost = f"At the prices named{lower} that is about {numbers.money(plan.money, plan.currency)}{included}."
+    if plan.batched and not plan.batch_discount:
+        cost += (
+            " Batches are reckoned at the full price; most providers take half for them: batch_discount = 0.5 under "
+            "[endpoint] says so."
+        )
     if plan.max_cost is None:
         return [said, f"{cost} There is no limit (--max-cost sets one)."]
     short = " That is more than the limit: the run would stop on the way." if plan.money > plan.max_cost else ""

@@ -329,7 +329,8 @@ def _answer_arms(ground: Ground, over: dict[str, OverBudget]) -> dict[str, OverB
     over, seen = dict(over), list[Case]()
     for number, part in enumerate(parts, start=1):
         seen += part
-        ask_ahead(ground, [one for one in recipes.values() if one.arm not in stopped and one.arm not in over], part)
+        going_on = [one for one in recipes.values() if one.arm not in stopped and one.arm not in over]
+        ask_ahead(ground, going_on, part, last=number == len(parts))
         for recipe in recipes.values():
             if recipe.arm not in stopped and recipe.arm not in over:
                 with ground.engine.adapted(_adapter(folder, recipe)):

@@ -58,6 +58,14 @@ def read_results(lines: Iterable[bytes], *, sent: Mapping[str, object]) -> Resul
     return found
 
 
+def usage_told(line: Line) -> tuple[int, int] | None:
+    """Tokens read and written, where the line tells them."""
+    usage = line.body.get("usage") if line.body is not None else None
+    counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")] if isinstance(usage, dict) else []
+    whole = [count for count in counts if isinstance(count, int) and count >= 0]
+    return (whole[0], whole[1]) if len(whole) == 2 else None
+
+
 _DOUBLED = Line(None, "The batch answered this request more than once, and differently.", billed=True)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from harness.errors import RunStopped, UserError
 from harness.models.endpoint import EndpointModel, client_library, http_library, open_client, said
+from harness.models.endpoint_tuning import FineTuning
 
 MOST_REQUESTS = 50_000
 MOST_BYTES = 200_000_000
@@ -29,6 +30,10 @@ FIRST_WAIT, LONGEST_WAIT, GROWTH = 5.0, 60.0, 1.5
 """Seconds between two looks at a batch."""
 SHORTEST_WAIT, LONGEST_HEEDED = 0.05, 3600.0
 """What is made of a `Retry-After` of nothing; the longest one that is taken at its word."""
+SHORTEST_LOOK = 1.0
+"""Seconds between two looks at least, whatever the server asks for."""
+UNKNOWN_LOOKS, UNKNOWN_SECONDS = 5, 120.0
+"""Looks in a row, and seconds, for which a server may say that it knows no such batch: another machine of it may."""
 LONGEST_SILENCE = 1800.0
 """Seconds for which nothing need be heard of a batch."""
 FILE_SECONDS = 600.0
@@ -39,7 +44,8 @@ MOST_TOLD = 300
 
 ENDED = ("completed", "failed", "expired", "cancelled")
 LOST = "lost"
-"""The server does not know the batch any more."""
+"""The server does not know the batch any more, and it was given up."""
+UNKNOWN = (404, 410)
 
 
 class NotOffered(UserError):
@@ -66,7 +72,7 @@ class Seen:
     @property
     def ended(self) -> bool:
         """Nothing more comes of it."""
-        return self.status in ENDED or self.status == LOST
+        return self.status in ENDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,11 @@ class BatchServer:
     model: EndpointModel
     client: Any
     sleep: Callable[[float], None] = field(default=time.sleep, compare=False)
+
+    @property
+    def host(self) -> str:
+        """Host and port, for sentences."""
+        return FineTuning(self.model).host
 
     def require(self) -> None:
         """Look whether batches are offered, without sending anything.
@@ -163,7 +174,7 @@ class BatchServer:
         raise self._stopped("A batch could not be begun.", last) from None
 
     def find(self, file: str, mark: str) -> Seen | None:
-        """The batch that was begun with this mark, or from this file.
+        """The batch that was begun from this file with this mark; some servers forget marks.
 
         Raises:
             RunStopped: nobody can say.
@@ -171,9 +182,9 @@ class BatchServer:
         openai = client_library()
         try:
             for one in islice(self.client.batches.list(limit=100), LOOKED_THROUGH):
-                metadata = getattr(one, "metadata", None)
-                marked = isinstance(metadata, Mapping) and metadata.get(MARK) == mark
-                if marked or (file and getattr(one, "input_file_id", None) == file):
+                metadata, its_file = getattr(one, "metadata", None), getattr(one, "input_file_id", None)
+                its_mark = metadata.get(MARK) if isinstance(metadata, Mapping) else None
+                if (its_mark, its_file) in ((mark, file), (mark, None), (None, file)):
                     return _seen(one)
         except (openai.OpenAIError, ValueError) as error:
             raise self._stopped("Whether a batch is under way already could not be found out.", error) from None
@@ -191,9 +202,7 @@ class BatchServer:
             seen = _seen(raw.parse(), wait=waiting_time(raw.headers))
             return replace(seen, id=batch) if seen.status else ValueError("it said nothing that describes a batch")
         except openai.APIStatusError as error:
-            if error.status_code == 404:
-                return Seen(batch, LOST, why="The endpoint does not know the batch any more.")
-            if error.status_code in AGAIN or error.status_code >= 500:
+            if is_unknown(error) or error.status_code in AGAIN or error.status_code >= 500:
                 return _heard(error)
             raise self._stopped(f"Batch {batch} could not be looked at.", error) from None
         except (openai.OpenAIError, ValueError) as error:
@@ -203,8 +212,32 @@ class BatchServer:
         """What to say where nothing was heard of a batch for long."""
         return self._stopped(f"Nothing is heard of batch {batch} any more; it goes on at the endpoint.", error)
 
-    def lines(self, file: str) -> list[bytes]:
-        """The lines of a file of results; none where the file is gone.
+    def unknown(self, what: str, error: Exception) -> RunStopped:
+        """What to say where the server goes on not to know something."""
+        return RunStopped(
+            f"The endpoint does not know {what}, asked again and again. {said(error, self.model)} The batch stays "
+            "noted as under way: where the key is that of another project or account, set the right one, and the same "
+            "command goes on with it. Where it is gone for good, the same command with --retry-errors counts it at its "
+            "worst case and sends its requests again."
+        )
+
+    def file_named(self, name: str) -> str:
+        """Id of a file that was sent under this name; empty where there is none, or nobody can say."""
+        openai = client_library()
+        try:
+            for one in islice(self.client.files.list(purpose="batch"), LOOKED_THROUGH):
+                if getattr(one, "filename", None) == name:
+                    return _text(one, "id")
+        except (openai.OpenAIError, ValueError):
+            return ""
+        return ""
+
+    def delete(self, file: str) -> bool:
+        """Delete a file; False where it stays."""
+        return FineTuning(self.model, self.client).delete(file)
+
+    def lines(self, file: str) -> list[bytes] | Exception:
+        """The lines of a file of results, or why the server does not know it.
 
         Raises:
             RunStopped: it cannot be fetched now.
@@ -214,8 +247,8 @@ class BatchServer:
         try:
             data: bytes = patient.files.content(file).content
         except openai.APIStatusError as error:
-            if error.status_code in (404, 410):
-                return []
+            if is_unknown(error):
+                return _heard(error)
             raise self._stopped("The results of a batch could not be fetched; they wait there.", error) from None
         except openai.OpenAIError as error:
             raise self._stopped("The results of a batch could not be fetched; they wait there.", error) from None
@@ -258,6 +291,11 @@ def _text(batch: Any, name: str) -> str:
 def _count(counts: Any, name: str) -> int:
     found = getattr(counts, name, None)
     return found if isinstance(found, int) and found > 0 else 0
+
+
+def is_unknown(error: Exception) -> bool:
+    """Whether a server says that there is no such thing."""
+    return getattr(error, "status_code", None) in UNKNOWN
 
 
 def waiting_time(headers: Mapping[str, str]) -> float | None:

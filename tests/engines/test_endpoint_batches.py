@@ -16,11 +16,11 @@ from fakes import FakeEmbedder, FakeWatcher, tiny_scenario, write_scenario_files
 from harness.errors import InputProblems, RunStopped, UserError
 from harness.experiment.options import RunOptions
 from harness.experiment.run import prepare, run_prepared
-from harness.models.batches import BatchNote
+from harness.models.batch_notes import BatchNote, read_notes
 from harness.models.endpoint_ledger import Paid
 from harness.scenario_file.endpoint import EndpointSettings
 from harness.scenario_file.read import Overrides
-from harness.store import RunFolder
+from harness.store import ELSEWHERE, RunFolder
 
 pytest.importorskip("openai")
 CASES = 20
@@ -33,6 +33,8 @@ ONE = (20 * IN + 2 * OUT) / 1e6
 def on_this_machine(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("BAKEOFF_KEY_OF_TEST", "sk-secret-of-this-test")
+    monkeypatch.setattr("harness.models.batches.SHORTEST_LOOK", 0.05)
+    monkeypatch.setattr("harness.models.batches.UNKNOWN_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -182,6 +184,8 @@ import sys
 from pathlib import Path
 sys.path[:0] = {paths!r}
 import test_endpoint_batches as here
+import harness.models.batches as batches
+batches.SHORTEST_LOOK = 0.05
 class Server: url = {url!r}
 here.ran(Path({scenario!r}), Path({out!r}), Server, settings={settings!r})
 """
@@ -246,6 +250,7 @@ def test_a_run_killed_at_any_stage_goes_on_with_the_same_batches(scenario, tmp_p
     paid = [one.request for one in batched(folder.path)]
     assert sorted(paid) == sorted(set(paid)), "nothing was paid for twice"
     assert len(paid) == 2 * CASES
+    assert not served.left, "nothing stays at the provider"
 
 
 def test_results_whose_last_note_was_lost_are_counted_once(scenario, tmp_path, served):
@@ -500,20 +505,133 @@ def test_an_adapter_is_asked_under_its_name(scenario, tmp_path, served):
     assert not errors(folder, "lora")
 
 
-def test_a_batch_that_the_server_forgot_is_an_error_of_its_cases(scenario, tmp_path, served):
+def killed_while_it_waits(scenario, out, served, **settings):
+    """A run of both arms, killed with its batches under way."""
     (served.folder / "hold-poll").touch()
-    process = child(scenario, tmp_path / "run", served)
+    process = child(scenario, out, served, **settings)
     reached(served, "poll", process)
     process.kill()
     process.communicate()
     (served.folder / "hold-poll").unlink()
     time.sleep(0.1)
-    served.batches.clear()
-    folder = ran(scenario, tmp_path / "run", served)
-    assert all("does not know the batch any more" in one for one in errors(folder).values())
-    assert len(errors(folder)) == len(errors(folder, "rag")) == CASES
+
+
+@pytest.mark.parametrize("path", ["GET /batches/", "GET /files/output"])
+def test_a_server_may_once_not_know_a_batch_or_its_file(scenario, tmp_path, served, path):
+    served.faults = [(path, 404), (path, 404)]
+    folder = ran(scenario, tmp_path / "run", served, arms=("prompt",))
+    assert not errors(folder)
+    assert len(served.batches) == 1
+
+
+@pytest.mark.parametrize("path", ["GET /batches/", "GET /files/output"])
+def test_a_batch_that_stays_unknown_ends_the_run_and_stays_noted(scenario, tmp_path, served, path):
+    """As with the key of another project."""
+    served.never = ((path, 404),)
+    with pytest.raises(RunStopped, match=r"does not know .*batch-0.* set the right one.*--retry-errors"):
+        ran(scenario, tmp_path / "run", served, arms=("prompt",))
+    assert not batched(tmp_path / "run")
+    served.never = ()
+    folder = ran(scenario, tmp_path / "run", served, arms=("prompt",))
+    assert not errors(folder)
+    assert len(served.batches) == 1
+    assert len(batched(folder.path)) == CASES
+
+
+def test_a_batch_that_the_server_forgot_is_sent_again_where_it_is_given_up(scenario, tmp_path, served):
+    killed_while_it_waits(scenario, tmp_path / "run", served)
+    begun = len(served.batches)
+    forgotten = {f"old-{name}": served.batches.pop(name) for name in list(served.batches)}
+    served.batches.update(forgotten)
+    with pytest.raises(RunStopped, match="does not know batch"):
+        ran(scenario, tmp_path / "run", served)
+    folder = ran(scenario, tmp_path / "run", served, retry=True)
+    assert not errors(folder)
+    assert not errors(folder, "rag")
     notes = lines_of(tmp_path / "run", "batches.jsonl", BatchNote)
-    assert {note.status for note in notes if note.stage == "settled"} == {"lost"}
+    assert [note.status for note in notes if note.stage == "settled"].count("lost") == begun
+    paid = batched(folder.path)
+    assert sum(one.finish == "error" for one in paid) == begun * CASES, "at their worst case"
+    assert sum(one.finish != "error" for one in paid) == 2 * CASES
+
+
+def test_a_batch_that_nobody_asks_for_any_more_is_counted_at_what_it_cost(scenario, tmp_path, served):
+    killed_while_it_waits(scenario, tmp_path / "run", served)
+    alone = ran(scenario, tmp_path / "alone", served, settings={"batch": False})
+    RunFolder(tmp_path / "run").append("predictions.jsonl", list(alone.predictions()["prompt"].values()))
+    begun = {arm for name in served.batches for arm in arms_of(tmp_path / "run", name)}
+    assert "prompt" in begun
+    watcher = FakeWatcher()
+    folder = ran(scenario, tmp_path / "run", served, watcher=watcher)
+    paid = batched(folder.path)
+    assert len(paid) == folder.provenance().spent.batched == 2 * CASES
+    assert folder.provenance().spent.batch_money == pytest.approx(2 * CASES * ONE)
+    assert any("Nobody asks for the answers of batch batch-0" in note for note in watcher.notes)
+    assert not served.left
+
+
+# whose name
+
+
+def test_a_model_whose_name_cannot_be_found_out_is_used_with_one_note(scenario, tmp_path, served, monkeypatch):
+    """Single requests to the adapter are refused; its batches are answered by `m`."""
+    monkeypatch.setattr("harness.models.batches.MOST_REQUESTS", 8)
+    served.refuses = lambda asked: 400 if asked["model"] == "tuned" else None
+    watcher = FakeWatcher()
+    folder = ran(
+        scenario, tmp_path / "run", served, arms=("lora",), settings={"adapters": {"lora": "tuned"}}, watcher=watcher
+    )
+    assert len(served.batches) == 3
+    assert not errors(folder, "lora")
+    assert len([note for note in watcher.notes if "another name than 'tuned'" in note and "not now" in note]) == 1
+    assert all(one.finish != "error" for one in batched(folder.path))
+
+
+def test_what_models_are_called_is_kept_for_later_sessions(scenario, tmp_path, served):
+    folder = ran(scenario, tmp_path / "run", served, arms=("prompt",), settings={"model": "alias"})
+    assert not errors(folder)
+    assert read_notes(folder.lines("batches.jsonl", BatchNote)).called == {"alias": {"m"}}
+
+
+# what is left there
+
+
+def test_files_are_deleted_once_their_answers_are_here(scenario, tmp_path, served):
+    watcher = FakeWatcher()
+    folder = ran(scenario, tmp_path / "run", served, watcher=watcher)
+    assert sorted(served.deleted) == ["file-0", "file-1", "output-batch-0", "output-batch-1"]
+    assert not errors(folder)
+    (said,) = [note for note in watcher.notes if "eval cases go to" in note]
+    assert f"Up to 20 eval cases go to {served.url.split('/')[2]} in files" in said
+
+
+def test_a_file_that_cannot_be_deleted_is_named(scenario, tmp_path, served):
+    served.never = (("DELETE /files/file-0", 403),)
+    watcher = FakeWatcher()
+    ran(scenario, tmp_path / "run", served, arms=("prompt",), watcher=watcher)
+    assert served.left == ["file-0"]
+    assert [note for note in watcher.notes if "could not be deleted" in note and ": file-0." in note]
+
+
+def test_what_is_noted_lies_elsewhere_too_before_the_next_request(scenario, tmp_path, served, monkeypatch):
+    seen = []
+
+    def published():
+        notes = lines_of(tmp_path / "run", "batches.jsonl", BatchNote)
+        seen.append((notes[-1].stage, served.sent("POST", "/files"), served.sent("POST", "/batches")))
+
+    monkeypatch.setitem(ELSEWHERE, tmp_path / "run", published)
+    ran(scenario, tmp_path / "run", served, arms=("prompt",))
+    assert ("planned", 0, 0) in seen
+    assert ("uploaded", 1, 0) in seen
+
+
+def test_a_batch_of_another_folder_is_not_taken_for_ones_own(scenario, tmp_path, served):
+    folders = [ran(scenario, tmp_path / name, served, arms=("prompt",)) for name in ("one", "two")]
+    marks = [{note.mark for note in lines_of(one.path, "batches.jsonl", BatchNote) if note.mark} for one in folders]
+    assert [len(found) for found in marks] == [1, 1]
+    assert not marks[0] & marks[1]
+    assert len(served.batches) == 2
 
 
 # money
@@ -535,7 +653,7 @@ def test_a_second_batch_waits_until_the_first_leaves_room_for_it(scenario, tmp_p
     """Each fits alone, not both in their worst cases at once."""
     probe = ran(scenario, tmp_path / "probe", served)
     worst = [
-        sum(read * IN + written * OUT for read, written, _ in note.requests.values()) / 2e6
+        sum(read * IN + written * OUT for read, written, _ in note.requests.values()) / 1e6
         for note in lines_of(probe.path, "batches.jsonl", BatchNote)
         if note.stage == "planned"
     ]
@@ -562,7 +680,7 @@ def planned(path, **settings):
 def test_the_plan_counts_eval_cases_at_the_price_of_batches(scenario):
     from harness.experiment.requests import asking_sentences
 
-    alone, half, free = (planned(scenario, **one).endpoint for one in ({}, {"batch": True}, FREE))
+    alone, half, free = (planned(scenario, **one).endpoint for one in ({}, HALF, FREE))
     assert alone.requests == half.requests
     assert (alone.batched, half.batched) == (0, CASES)
     assert alone.money > half.money > free.money > 0
@@ -573,7 +691,20 @@ def test_the_plan_counts_eval_cases_at_the_price_of_batches(scenario):
     assert "batch" not in " ".join(asking_sentences(alone))
 
 
+HALF = {"batch": True, "batch_discount": 0.5}
 FREE = {"batch": True, "batch_discount": 1.0}
+
+
+def test_no_discount_is_counted_on_that_nobody_named(scenario):
+    """A server that gives less than was assumed would spend more than the limit."""
+    from harness.experiment.requests import asking_sentences
+
+    alone, batch = (planned(scenario, **one).endpoint for one in ({}, {"batch": True}))
+    assert batch.money == alone.money
+    said = " ".join(asking_sentences(batch))
+    assert "Batches are reckoned at the full price" in said
+    assert "batch_discount = 0.5" in said
+    assert "less in batches" not in said
 
 
 @pytest.mark.parametrize(
