@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 from collections.abc import Sequence
+from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -88,3 +90,30 @@ def stop_where_short(error: BaseException, doing: str) -> None:
             f"There was not enough memory ({doing}). Close other programs, take a smaller model or bits = 4 under "
             "[tuning], or leave that arm out; what is done is kept, and the same command goes on."
         )
+
+
+MADE_OF_AN_INTERRUPT = (
+    MemoryError,
+    ImportError,
+    RuntimeError,
+    ValueError,
+    SystemError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+)
+"""Errors that a library's C code may make of a Ctrl-C that came while it ran."""
+
+
+def noted_interrupts() -> list[int]:
+    """Ctrl-C raises `KeyboardInterrupt` as ever, and is noted in this list: an error after it may be made of it."""
+    seen: list[int] = []
+
+    def noted(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, noted)
+    return seen

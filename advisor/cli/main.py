@@ -11,11 +11,13 @@ import io
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
 from advisor.cli.documents import document_options, form_of
 from advisor.errors import UserError
+from harness.errors import MADE_OF_AN_INTERRUPT, noted_interrupts
 from harness.errors import UserError as SharedUserError
 from harness.publish.text import visible
 
@@ -130,19 +132,29 @@ def cli(
     )
 
 
-def main() -> None:
-    """Entry point: errors that the user can mend become sentences and exit code 2."""
+def _stopped() -> NoReturn:
+    click.echo("\nStopped. Answers given so far are kept; the same command goes on from there.", err=True)
+    sys.exit(130)
+
+
+def _print_anything() -> None:
+    """A terminal without a letter shows a question mark."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without a letter shows a question mark
+            stream.reconfigure(errors="replace")
+
+
+def main() -> None:
+    """Entry point: errors that the user can mend become sentences and exit code 2."""
+    _print_anything()
+    interrupts = noted_interrupts()
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt, EOFError):
-        click.echo("\nStopped. Answers given so far are kept; the same command goes on from there.", err=True)
-        sys.exit(130)
+        _stopped()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -154,4 +166,8 @@ def main() -> None:
             raise
         click.echo(f"advise: the output could not be written ({error.strerror}); advice.json is safe", err=True)
         sys.exit(2)
+    except MADE_OF_AN_INTERRUPT:
+        if not interrupts:
+            raise
+        _stopped()
     sys.exit(code if isinstance(code, int) else 0)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
-from types import FrameType
 from typing import NoReturn
 
 import click
@@ -73,19 +71,6 @@ def cli(context: click.Context) -> None:
         click.echo(FIRST_STEPS)
 
 
-def _interrupts() -> list[int]:
-    """Ctrl-C raises as ever and is noted here: a library's C code may turn the interrupt into an error of its own."""
-    seen: list[int] = []
-
-    def noted(number: int, frame: FrameType | None) -> None:
-        seen.append(number)
-        raise KeyboardInterrupt
-
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, noted)
-    return seen
-
-
 def _stopped() -> NoReturn:
     kept = " What was answered is kept; the same command goes on from there." if "run" in sys.argv[1:2] else ""
     click.echo(f"\nStopped.{kept}", err=True)
@@ -94,10 +79,10 @@ def _stopped() -> NoReturn:
 
 def main() -> None:
     """Entry point: errors that the user can mend become sentences and exit code 2."""
-    from harness.errors import UserError, shortage
+    from harness.errors import MADE_OF_AN_INTERRUPT, UserError, noted_interrupts, shortage
     from harness.publish.text import visible
 
-    interrupts = _interrupts()
+    interrupts = noted_interrupts()
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:
@@ -108,7 +93,7 @@ def main() -> None:
     except UserError as error:
         click.echo(f"bakeoff: {visible(str(error))}", err=True)
         sys.exit(2)
-    except (MemoryError, ImportError, RuntimeError, ValueError, SystemError) as error:
+    except MADE_OF_AN_INTERRUPT as error:
         if interrupts:
             _stopped()
         if shortage(error) != "memory":

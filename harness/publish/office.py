@@ -7,6 +7,8 @@ import struct
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ MOST_UNPACKED = 200 * 2**20
 """Bytes that a template may unpack to."""
 _BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, RuntimeError, struct.error)
 _BROKEN_PARTS = (*_BROKEN_ZIP, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, SyntaxError)
-"""What the libraries for Word and PowerPoint raise over a damaged file, beside their own errors, which are of these."""
+"""What the libraries for Word and PowerPoint raise over a damaged file, beside errors of their own."""
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 
@@ -64,9 +66,10 @@ def _opened_word(path: Path) -> None:
     try:
         document = docx.Document(str(path))
         # What a report needs of it.
-        _ = [document.sections[-1].footer, document.styles, document.core_properties, document.element.body[-1]]
+        _ = [document.sections[-1].footer, document.core_properties.title, document.element.body[-1]]
+        _ = [style.name for style in document.styles]
         _ = [paragraph.text for paragraph in document.paragraphs]
-    except _BROKEN_PARTS as error:
+    except _errors_over("docx") as error:
         raise Refused(str(error) or type(error).__name__) from error
 
 
@@ -76,10 +79,39 @@ def _opened_slides(path: Path) -> None:
     try:
         deck = pptx.Presentation(str(path))
         # What a report needs of it.
-        _ = [deck.slide_width * deck.slide_height, deck.core_properties, len(deck.slides)]
+        _ = [deck.slide_width * deck.slide_height, deck.core_properties.title, len(deck.slides)]
         _ = [(layout.name, list(layout.placeholders)) for layout in deck.slide_layouts]
-    except _BROKEN_PARTS as error:
+    except _errors_over("pptx") as error:
         raise Refused(str(error) or type(error).__name__) from error
+
+
+def _errors_over(kind: str) -> tuple[type[Exception], ...]:
+    """What the library for such files raises over a damaged one."""
+    if kind == "docx":
+        from docx.exceptions import PythonDocxError
+        from docx.opc.exceptions import OpcError
+
+        return (*_BROKEN_PARTS, PythonDocxError, OpcError)
+    from pptx.exc import PythonPptxError
+
+    return (*_BROKEN_PARTS, PythonPptxError)
+
+
+@contextmanager
+def written_into(template: bytes | None, kind: str) -> Iterator[None]:
+    """What the library finds wrong with a house template only while it is written into becomes a sentence too.
+
+    Raises:
+        UserError: the template cannot be used.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except _errors_over(kind) as error:
+        if template is None:
+            raise
+        raise refused(kind, error) from error
 
 
 def refused(kind: str, error: Exception) -> UserError:

@@ -27,7 +27,7 @@ from harness.publish.blocks import (
 )
 from harness.publish.brand import Brand
 from harness.publish.charts import Look
-from harness.publish.office import describe, logo_picture, opened, packed_again, refused
+from harness.publish.office import describe, logo_picture, opened, packed_again, written_into
 from harness.publish.text import one_line, right_to_left, shortened, shortened_words, shown
 
 _EMU = 914_400
@@ -55,6 +55,11 @@ def to_pptx(report: Report, brand: Brand, *, template: bytes | None = None) -> b
     Raises:
         UserError: the template is no presentation that can be read.
     """
+    with written_into(template, "pptx"):
+        return _made(report, brand, template)
+
+
+def _made(report: Report, brand: Brand, template: bytes | None) -> bytes:
     deck = _Deck(_presentation(template), brand, own=template is None)
     _title_slide(deck, report)
     _summary_slides(deck, report.summary)
@@ -79,10 +84,7 @@ def _presentation(template: bytes | None) -> Any:
         for shape in _placed(made):
             shape.left, shape.width = round(shape.left * stretch), round(shape.width * stretch)
         return made
-    try:
-        made = pptx.Presentation(opened(template, "pptx"))
-    except (KeyError, ValueError, AttributeError) as error:
-        raise refused("pptx", error) from None
+    made = pptx.Presentation(opened(template, "pptx"))
     for extension in made.part._element.xpath("./p:extLst"):  # the list of sections, among others
         made.part._element.remove(extension)
     slides = made.slides._sldIdLst

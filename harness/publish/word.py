@@ -31,7 +31,7 @@ from harness.publish.blocks import (
 )
 from harness.publish.brand import Brand
 from harness.publish.charts import Look
-from harness.publish.office import describe, logo_picture, opened, packed_again, refused
+from harness.publish.office import describe, logo_picture, opened, packed_again, written_into
 from harness.publish.text import one_line, right_to_left, shown, where_cases_are
 
 PLACEHOLDER = "{{report}}"
@@ -60,6 +60,11 @@ def to_docx(report: Report, brand: Brand, *, template: bytes | None = None) -> b
     Raises:
         UserError: the template is no document that can be read.
     """
+    with written_into(template, "docx"):
+        return _made(report, brand, template)
+
+
+def _made(report: Report, brand: Brand, template: bytes | None) -> bytes:
     document = _document(template)
     writer = _Writer(document, brand, own=template is None)
     place = _cleared(document) if template else None
@@ -83,10 +88,7 @@ def _document(template: bytes | None) -> Any:
 
     if template is None:
         return docx.Document()
-    try:
-        return docx.Document(opened(template, "docx"))
-    except (KeyError, ValueError, AttributeError) as error:
-        raise refused("docx", error) from None
+    return docx.Document(opened(template, "docx"))
 
 
 def _cleared(document: Any) -> Any | None:

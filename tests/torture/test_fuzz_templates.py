@@ -104,3 +104,11 @@ def test_a_template_bomb_does_not_go_off(kind, bomb):
     }[bomb]()
     with in_time("template bombs"), pytest.raises(UserError, match="template"):
         opened(template, kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "edit"),
+    [("docx", 23, ("swap", 146, 185)), ("pptx", 2, ("delete", 85, 86)), ("pptx", 0, ("delete", 141, 142))],
+)
+def test_damage_that_was_found_once_is_a_sentence(kind, place, edit):
+    assert "cannot be read" in made_with(kind, damaged_part(SEEDS[kind], place, [(*edit, b"\x00")]))
