@@ -161,6 +161,15 @@ def test_a_server_that_does_not_fine_tune_costs_the_arm_only(bakeoff, provider, 
     )
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C interrupts, also where a test runner in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_while_the_job_runs_leaves_it_there_and_the_same_command_goes_on(bakeoff, provider, asked, out):
     path, command = asked(), ("--arms", "prompt,lora", "--out", out)
     provider.plan |= {"statuses": ["running"], "signal": signal.SIGINT, "pid": threading.main_thread().native_id}
