@@ -162,7 +162,10 @@ def test_prompts_are_not_held_while_their_batch_is_under_way(monkeypatch):
         messages = (one.get("content") for one in gc.get_objects() if type(one) is dict)
         jobs = (one.prompts for one in gc.get_objects() if type(one).__name__ == "EndpointJob")
         held.append(
-            [*(m for m in messages if m == "a prompt to be forgotten"), *(p for p in jobs if "forgotten" in str(p))]
+            [
+                *(m for m in messages if isinstance(m, str) and m == "a prompt to be forgotten"),
+                *(p for p in jobs if "forgotten" in str(p)),
+            ]
         )
 
     batches, _ = patient(monkeypatch, under_way(1), looked=looked)

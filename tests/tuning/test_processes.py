@@ -230,6 +230,7 @@ processes = 2
 """
 
 
+@pytest.mark.slow
 def test_a_whole_run_by_the_command(tiny, tmp_path):
     from fakes import tiny_scenario, write_scenario_files
 
