@@ -1,7 +1,7 @@
 """A run on other storage whose machine is gone: the same command on another one completes it, and nothing differs.
 
-BAKEOFF_TRIES sets the number of kills (4 makes 2; 200 for docs/reliability.md makes 25). BAKEOFF_TEST_S3 may name an S3 folder
-(`s3://bucket/path`, with AWS_ENDPOINT_URL and keys in the environment) to do it there instead of in a folder.
+BAKEOFF_TRIES sets the number of kills (4 makes 2; 200 for docs/reliability.md makes 25). BAKEOFF_TEST_S3 may name an S3
+folder (`s3://bucket/path`, with AWS_ENDPOINT_URL and keys in the environment) to do it there instead of in a folder.
 """
 
 import os
