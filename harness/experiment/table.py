@@ -142,8 +142,6 @@ class ScoreTable(Sequence[CaseScore]):
             return NotImplemented
         return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
 
-    __hash__ = None  # type: ignore[assignment]
-
     @property
     def arms(self) -> tuple[str, ...]:
         """Arms that have at least one score."""
