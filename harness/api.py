@@ -30,6 +30,7 @@ from harness.experiment.options import RunOptions, Silent, Watcher
 from harness.experiment.plan import Plan
 from harness.experiment.prepared import Prepared
 from harness.experiment.run import Finished, prepare, run, run_prepared
+from harness.lines import AllOf
 from harness.metrics.registry import deciding_metrics, metric_named
 from harness.publish.client_file import ClientFile, read_client
 from harness.publish.write import templates_in
@@ -263,12 +264,12 @@ def report_data(run_folder: Path) -> ReportData:
     return ReportData(
         scenario=folder.scenario(),
         rule=folder.rule().rule,
-        cases=tuple(folder.cases()),
+        cases=folder.cases(),
         verdict=verdict,
         scores=scores,
-        case_scores=tuple(case_scores),
-        predictions=tuple(p for arm in arms for p in predictions.get(arm, {}).values()),
-        passages=dict(folder.passages()),
+        case_scores=case_scores,
+        predictions=AllOf({arm: predictions[arm] for arm in arms if arm in predictions}),
+        passages=folder.passages(),
         recipes=tuple(r for r in folder.recipes() if r.arm in arms),
         costs=finishing.costs(folder),
         provenance=folder.provenance(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,12 +23,19 @@ def write_whole(path: Path, data: bytes | Iterable[bytes], *, private: bool = Fa
 
     `private`: nobody but its owner may read it. Raises OSError; nothing is left beside the place then.
     """
+    with replaced(path, private=private) as stream:
+        stream.writelines([data] if isinstance(data, bytes) else data)
+
+
+@contextlib.contextmanager
+def replaced(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
+    """What `write_whole` does, for who writes into a stream: the file is in its place when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
     number = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
     try:
         with os.fdopen(number, "wb") as stream:
-            stream.writelines([data] if isinstance(data, bytes) else data)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         beside.replace(path)

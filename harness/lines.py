@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from array import array
-from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence, ValuesView
+from collections.abc import Callable, Collection, ItemsView, Iterator, Mapping, Sequence, ValuesView
 from pathlib import Path
 from typing import Generic, TypeVar, overload
 
@@ -121,6 +121,41 @@ class _Items(ItemsView[str, T]):
 
     def __iter__(self) -> Iterator[tuple[str, T]]:
         return ((name, self._of[name]) for name in self._of)
+
+
+class Pairs(Mapping[tuple[str, str], T], Generic[T]):
+    """Records by name and arm, from a mapping for each arm; none is read before it is asked for."""
+
+    def __init__(self, arms: Mapping[str, Mapping[str, T]]) -> None:
+        self._arms = arms
+
+    def __getitem__(self, key: tuple[str, str]) -> T:
+        return self._arms[key[1]][key[0]]
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, tuple) and key[1] in self._arms and key[0] in self._arms[key[1]]
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return ((name, arm) for arm, found in self._arms.items() for name in found)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._arms.values()))
+
+
+class AllOf(Collection[T], Generic[T]):
+    """The records of several mappings, one mapping after the other."""
+
+    def __init__(self, arms: Mapping[str, Mapping[str, T]]) -> None:
+        self.arms = arms
+
+    def __iter__(self) -> Iterator[T]:
+        return (record for found in self.arms.values() for record in found.values())
+
+    def __len__(self) -> int:
+        return sum(map(len, self.arms.values()))
+
+    def __contains__(self, record: object) -> bool:
+        return any(one == record for one in self)
 
 
 def in_parts(records: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -11,7 +11,9 @@ import contextlib
 import heapq
 import importlib
 import os
+import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -259,7 +261,7 @@ def cluster(address: str | None) -> Iterator[Cluster]:
     """
     ray = _ray()
     own = not ray.is_initialized()
-    with _quiet():
+    with _quiet(), _own_sigterm():
         if own:
             _connect(ray, address)
         started: list[Any] = []
@@ -272,6 +274,20 @@ def cluster(address: str | None) -> Iterator[Cluster]:
                 ray.kill(worker, no_restart=True)
             if own:
                 ray.shutdown()
+
+
+@contextlib.contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """What SIGTERM does is afterwards what it did before: Ray sets it, and does not set it back."""
+    if threading.current_thread() is not threading.main_thread():  # where Ray leaves it alone
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if before is not None:  # None: not Python's
+            signal.signal(signal.SIGTERM, before)
 
 
 def _ray() -> Any:
@@ -291,7 +307,10 @@ def _connect(ray: Any, address: str | None) -> None:
     try:
         if host and port.isdigit() and "/" not in host:  # Ray itself tries for a minute and may end the process
             socket.create_connection((host, int(port)), timeout=SECONDS_TO_ANSWER).close()
+        before = signal.getsignal(signal.SIGTERM)
         ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **here)
+        if callable(before) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)  # who has something to do at the end, such as an upload, does it
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(
             f"No Ray cluster answers at {address or 'this machine'}: {said(error)}. Start one with `ray start --head` "

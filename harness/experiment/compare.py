@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from harness.errors import UserError
 from harness.experiment.score import NO_SEEDS, FurtherSeeds, by_seed, failed_cases, further_columns, largest_group
-from harness.experiment.table import Column, Places, Roll, ScoreTable, table_of
 from harness.metrics.base import Metric
 from harness.metrics.registry import metric_named
 from harness.records import CaseScore, Comparison
 from harness.scenario import Case, DecisionRule
+from harness.score_table import Column, Places, Roll, ScoreTable, table_of
 from harness.stats.multiplicity import holm
 from harness.stats.paired import mcnemar_exact, paired_intervals, permutation_p
 from harness.stats.seeds import p_with_seeds, paired_intervals_with_seeds, spread

@@ -22,12 +22,12 @@ from harness.experiment.probes.facts_change import INDEXED, READERS, STALE, Fact
 from harness.experiment.probes.read import Evidence
 from harness.experiment.probes.words import minutes, score
 from harness.experiment.score import NO_SEEDS, FurtherSeeds, by_seed, clusters_of, further_columns
-from harness.experiment.table import Places, ScoreTable, table_of
 from harness.metrics.registry import metric_named
 from harness.metrics.usable import fault_of
 from harness.publish import numbers
 from harness.records import CONTROL, CaseScore, Cost, CriterionValue, Prediction, Reversal, Standing
 from harness.scenario import Kind
+from harness.score_table import Places, ScoreTable, table_of
 from harness.stats.criteria import probability_best, rank_reversals
 from harness.stats.paired import resampled_weights
 from harness.store import RunFolder

@@ -23,7 +23,6 @@ from harness.experiment.probes.read import Evidence
 from harness.experiment.probes.seeds import SeedsProbe, seed_spread
 from harness.experiment.retry import retried_note
 from harness.experiment.score import NO_SEEDS, FurtherSeeds, arm_scores, score_cases
-from harness.experiment.table import ScoreTable
 from harness.metrics.form import FACTS, IN_FORM
 from harness.metrics.registry import deciding_metrics
 from harness.records import (
@@ -44,6 +43,7 @@ from harness.records import (
     seen_from,
 )
 from harness.scenario import DecisionRule, Kind
+from harness.score_table import ScoreTable
 from harness.store import RunFolder
 
 

@@ -16,13 +16,13 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.experiment.table import Column, Places, Roll, ScoreTable, column_of, table_of
 from harness.metrics.answer import parse_answer
 from harness.metrics.base import Metric
 from harness.metrics.labels import fold, same_label
 from harness.metrics.registry import metrics_for
 from harness.records import ArmScore, CaseScore, Measurement, Prediction
 from harness.scenario import Case, DecisionRule, Kind
+from harness.score_table import Column, Places, Roll, ScoreTable, column_of, table_of
 from harness.stats.paired import Interval, mean_interval, resampled_weights
 from harness.stats.seeds import mean_interval_with_seeds
 

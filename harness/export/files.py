@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
+import itertools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
-from harness.disk import write_whole
+from harness.disk import replaced, write_whole
 from harness.export.tables import Cell, FlatTable
 
 ACTING = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a spreadsheet takes for the start of a formula (OWASP, "CSV Injection")."""
+ROW_GROUP = 16_384
+"""Rows that are held at a time."""
 
 
 def write_csv(table: FlatTable, path: Path) -> None:
@@ -19,11 +24,18 @@ def write_csv(table: FlatTable, path: Path) -> None:
 
     A text that a spreadsheet would take for a formula gets an apostrophe before it; numbers stay numbers.
     """
+    write_whole(path, _csv_lines(table), private=True)
+
+
+def _csv_lines(table: FlatTable) -> Iterator[bytes]:
     out = io.StringIO(newline="")
     writer = csv.writer(out)
-    writer.writerow([_harmless(name) for name in table.columns])
-    writer.writerows([_harmless(cell) for cell in row.values()] for row in table.rows)
-    write_whole(path, out.getvalue().encode("utf-8-sig", "replace"), private=True)
+    yield codecs.BOM_UTF8
+    for cells in itertools.chain([table.columns], (row.values() for row in table.rows)):
+        writer.writerow([_harmless(cell) for cell in cells])
+        yield out.getvalue().encode("utf-8", "replace")
+        out.seek(0)
+        out.truncate()
 
 
 _FORMULA = re.compile(r"(?:^|[;,\t|\r\n])[\s\"']*[=+@\-\uff1d\uff0b\uff20\uff0d]")
@@ -45,10 +57,10 @@ def write_parquet(table: FlatTable, path: Path) -> None:
 
     types = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
     schema = pa.schema([(name, types[kind]) for name, kind in table.columns.items()])
-    rows = [{name: _encodable(cell) for name, cell in row.items()} for row in table.rows]
-    out = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), out)
-    write_whole(path, out.getvalue(), private=True)
+    rows = ({name: _encodable(cell) for name, cell in row.items()} for row in table.rows)
+    with replaced(path, private=True) as stream, pq.ParquetWriter(stream, schema) as writer:
+        while part := list(itertools.islice(rows, ROW_GROUP)):
+            writer.write_table(pa.Table.from_pylist(part, schema=schema))
 
 
 def _encodable(cell: Cell) -> Cell:

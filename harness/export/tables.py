@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from types import NoneType
 from typing import get_args, get_type_hints
 
+from harness.lines import by_name
 from harness.records import ArmScore, Comparison, Cost, Prediction
 from harness.report.data import ReportData
 
@@ -20,7 +21,8 @@ class FlatTable:
     name: str
     columns: dict[str, type]
     """Each column's type, `str`, `int`, `float` or `bool`; any may be None in a row, or in all."""
-    rows: tuple[dict[str, Cell], ...]
+    rows: Iterable[dict[str, Cell]]
+    """Made when they are asked for, each time anew."""
 
 
 def flat_tables(runs: Sequence[ReportData]) -> tuple[FlatTable, ...]:
@@ -30,16 +32,29 @@ def flat_tables(runs: Sequence[ReportData]) -> tuple[FlatTable, ...]:
     """
     makers = {"predictions": _predictions, "scores": _scores, "comparisons": _comparisons, "costs": _costs}
     names = run_names(runs)
-    metrics = dict.fromkeys(f"metric_{name}" for data in runs for one in data.case_scores for name in one.values)
+    metrics = dict.fromkeys(f"metric_{name}" for data in runs for name in data.case_table.metrics)
     columns = COLUMNS | {"predictions": COLUMNS["predictions"] | dict.fromkeys(metrics, float)}
+    named = tuple(zip(names, runs, strict=True))
     found = []
     for name, make in makers.items():
-        rows: list[dict[str, Cell]] = [
-            {"run": run, **row} for run, data in zip(names, runs, strict=True) for row in make(data)
-        ]
         own = {"run": str, **columns[name]}
-        found.append(FlatTable(name, own, tuple({column: row.get(column) for column in own} for row in rows)))
+        found.append(FlatTable(name, own, _Rows(make, named, tuple(own))))
     return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The rows of a table over all runs."""
+
+    make: Callable[[ReportData], Iterator[dict[str, Cell]]]
+    runs: Sequence[tuple[str, ReportData]]
+    columns: Sequence[str]
+
+    def __iter__(self) -> Iterator[dict[str, Cell]]:
+        for name, data in self.runs:
+            for row in self.make(data):
+                whole = {"run": name, **row}
+                yield {column: whole.get(column) for column in self.columns}
 
 
 def _types(record: type) -> dict[str, type]:
@@ -83,7 +98,7 @@ def run_names(runs: Sequence[ReportData]) -> tuple[str, ...]:
 
 
 def _predictions(data: ReportData) -> Iterator[dict[str, Cell]]:
-    cases = {case.id: case for case in data.cases}
+    cases = by_name(data.cases, lambda case: case.id)
     for one in data.predictions:
         case, score = cases[one.case_id], data.case_score_of.get((one.case_id, one.arm))
         yield {

@@ -5,6 +5,7 @@ All strings are plain text. None holds markup of any kind; each renderer escapes
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -239,7 +240,7 @@ class CaseGroup:
     """Cases with the same outcome."""
 
     title: str
-    cases: tuple[ShownCase, ...]
+    cases: Sequence[ShownCase]
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +258,7 @@ class CaseBrowser:
     groups: tuple[CaseGroup, ...]
     arms: tuple[str, ...]
     """Display names, in the order of every case's answers."""
-    passages: dict[str, ShownPassage]
+    passages: Mapping[str, ShownPassage]
 
 
 Picture = Intervals | Scatter | Lines | Parts

@@ -15,6 +15,10 @@ BUDGET = 6 * 2**20
 """Most bytes of JSON."""
 LIMITS = (4000, 1500, 600, 250)
 """Longest texts tried, in characters, until the whole is within the budget."""
+SAMPLE = 500
+"""Cases by which it is guessed how many there is room for."""
+LEAST_ROW = 20
+"""Bytes of an answer's row, at least, beside its texts."""
 
 _HTML_UNSAFE = {b"<": b"\\u003c", b">": b"\\u003e", b"&": b"\\u0026"}
 
@@ -68,11 +72,17 @@ class _Texts:
         self.limit = limit
         self.cut = False
         self.known = {"": 0}
+        self.size = 0
+        """Characters, and so bytes at least."""
 
     def add(self, text: str) -> int:
         """Index of `text`, whose first `limit` characters are kept."""
         self.cut = self.cut or len(text) > self.limit
-        return self.known.setdefault(shortened(visible(text), self.limit), len(self.known))
+        short = shortened(visible(text), self.limit)
+        if short not in self.known:
+            self.known[short] = len(self.known)
+            self.size += len(short)
+        return self.known[short]
 
 
 class _Packer:
@@ -116,28 +126,36 @@ class _Packer:
 def case_json(browser: CaseBrowser, *, budget: int = BUDGET) -> str:
     """The JSON text, at most about `budget` bytes, without any character that HTML could act on."""
     for limit in LIMITS:
-        encoded = _encoded(browser, limit, part=1.0)
-        if len(encoded) <= budget:
+        encoded = _encoded(browser, limit, most=budget)
+        if encoded is not None:
             return encoded.decode()
-    part = 1.0
-    while len(encoded) > budget and part > 0.001:
-        part *= 0.95 * budget / len(encoded)
-        encoded = _encoded(browser, LIMITS[-1], part=part)
-    return encoded.decode()
+    total = sum(len(group.cases) for group in browser.groups)
+    some = min(1.0, SAMPLE / total)
+    of_some = _encoded(browser, LIMITS[-1], part=some)
+    part = min(1.0, 0.95 * some * budget / len(of_some or b" "))
+    while True:
+        encoded = _encoded(browser, LIMITS[-1], part=part, most=budget if part * total > 1 else None)
+        if encoded is not None:
+            return encoded.decode()
+        part *= 0.9
 
 
-def _encoded(browser: CaseBrowser, limit: int, *, part: float) -> bytes:
-    """JSON of the first `part` (0..1) of each group's cases, at least one of each."""
-    packer = _Packer(browser, limit)
-    rows = tuple(
-        packer.case(case, place)
-        for place, group in enumerate(browser.groups)
-        for case in group.cases[: max(1, round(part * len(group.cases)))]
-    )
-    encoded = msgspec.json.encode(_payload(packer, rows))
+def _encoded(browser: CaseBrowser, limit: int, *, part: float = 1.0, most: int | None = None) -> bytes | None:
+    """JSON of the first `part` (0..1) of each group's cases, at least one of each; None where it is over `most` bytes.
+
+    No more is held than that, however many cases there are.
+    """
+    packer, rows, answers = _Packer(browser, limit), list[CaseRow](), 0
+    for place, group in enumerate(browser.groups):
+        for case in group.cases[: max(1, round(part * len(group.cases)))]:
+            rows.append(packer.case(case, place))
+            answers += len(case.answers)
+            if most is not None and packer.texts.size + LEAST_ROW * answers > most:
+                return None
+    encoded = msgspec.json.encode(_payload(packer, tuple(rows)))
     for sign, code in _HTML_UNSAFE.items():
         encoded = encoded.replace(sign, code)
-    return encoded
+    return encoded if most is None or len(encoded) <= most else None
 
 
 def _payload(packer: _Packer, rows: tuple[CaseRow, ...]) -> Payload:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from harness.lines import AllOf, Pairs
 from harness.publish.client_file import TokenPrices
 from harness.records import (
     CONTROL,
@@ -22,21 +24,25 @@ from harness.records import (
 )
 from harness.report.advice_file import AdviceFile
 from harness.scenario import Case, DecisionRule
+from harness.score_table import ScoreTable, table_of
 
 
 @dataclass(frozen=True)  # no slots: the look-ups are cached in the instance
 class ReportData:
-    """Everything in a run folder that the report speaks of. Nothing here needs a model library."""
+    """Everything in a run folder that the report speaks of. Nothing here needs a model library.
+
+    Of a large run, cases, scores, predictions and passages are read from disk when they are asked for.
+    """
 
     scenario: StoredScenario
     rule: DecisionRule
-    cases: tuple[Case, ...]
+    cases: Sequence[Case]
     verdict: Verdict
     scores: tuple[ArmScore, ...]
     """All metrics, all arms."""
-    case_scores: tuple[CaseScore, ...]
-    predictions: tuple[Prediction, ...]
-    passages: dict[str, Passage]
+    case_scores: Sequence[CaseScore]
+    predictions: Collection[Prediction]
+    passages: Mapping[str, Passage]
     recipes: tuple[Recipe, ...]
     costs: tuple[Cost, ...]
     provenance: Provenance
@@ -53,7 +59,9 @@ class ReportData:
     def arms(self) -> tuple[str, ...]:
         """Arms that took part: best first on the rule's metric, then any others in ladder order."""
         ranked = [score.arm for score in self.verdict.scores]
-        others = {prediction.arm for prediction in self.predictions} | {score.arm for score in self.scores}
+        answers = self.predictions
+        answering = answers.arms if isinstance(answers, AllOf) else {prediction.arm for prediction in answers}
+        others = {*answering, *(score.arm for score in self.scores)}
         return (*ranked, *sorted(others - set(ranked), key=ladder_place))
 
     @property
@@ -79,13 +87,20 @@ class ReportData:
         return {(score.arm, score.metric): score for score in everything}
 
     @cached_property
-    def case_score_of(self) -> dict[tuple[str, str], CaseScore]:
-        """(case id, arm) -> score of that answer."""
-        return {(score.case_id, score.arm): score for score in self.case_scores}
+    def case_table(self) -> ScoreTable:
+        """`case_scores` in columns."""
+        return table_of(self.case_scores, self.cases)
 
     @cached_property
-    def prediction_of(self) -> dict[tuple[str, str], Prediction]:
+    def case_score_of(self) -> Mapping[tuple[str, str], CaseScore]:
+        """(case id, arm) -> score of that answer."""
+        return Pairs(self.case_table.columns)
+
+    @cached_property
+    def prediction_of(self) -> Mapping[tuple[str, str], Prediction]:
         """(case id, arm) -> raw answer."""
+        if isinstance(self.predictions, AllOf):
+            return Pairs(self.predictions.arms)
         return {(prediction.case_id, prediction.arm): prediction for prediction in self.predictions}
 
     @cached_property

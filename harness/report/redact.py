@@ -6,13 +6,14 @@ look-ups still find what they found. Whose report it is (`client.toml`) is no pa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
 import msgspec
 
 from harness.audit.personal import masked
+from harness.lines import AllOf
 from harness.report.data import ReportData
 
 T = TypeVar("T")
@@ -21,7 +22,7 @@ T = TypeVar("T")
 def redacted(data: ReportData) -> ReportData:
     """The same report data with `[email]`, `[phone]`, `[card]`, `[iban]`, `[id number]` and `[secret]` in place of
     what is likely to be one: in cases, answers, passages, the instruction, the advice, what experiments say, and the
-    runs beside it."""
+    runs beside it. The masked records are held in memory, however large the run."""
     return _masked(data, _names([data, *data.others]))
 
 
@@ -59,12 +60,14 @@ def _masked(value: T, names: Mapping[str, str]) -> T:
         known = names.get(known) or masked(known)
     elif isinstance(known, tuple | list | frozenset | set):
         known = type(known)(_masked(one, names) for one in known)
-    elif isinstance(known, dict):
+    elif isinstance(known, Mapping):
         known = {_masked(key, names): _masked(one, names) for key, one in known.items()}
     elif isinstance(known, msgspec.Struct):
         known = msgspec.structs.replace(
             known, **{n: _masked(getattr(known, n), names) for n in known.__struct_fields__}
         )
+    elif isinstance(known, Sequence | AllOf) and not isinstance(known, str | bytes):  # read from disk
+        known = tuple(_masked(one, names) for one in known)
     elif is_dataclass(known) and not isinstance(known, type):
         known = type(known)(**{f.name: _masked(getattr(known, f.name), names) for f in fields(known) if f.init})
     return known  # type: ignore[no-any-return]

@@ -358,6 +358,40 @@ def whole_run(place: Path, size: int) -> Work:
     return work
 
 
+def finished_runs(place: Path, size: int) -> tuple[Path, Path]:
+    """A run over 50 cases and one over so many, made by a process of its own."""
+    code = "import sys; from pathlib import Path; from tests.bench import streaming as s; "
+    code += "s.whole_run(Path(sys.argv[1]), int(sys.argv[2]))()"
+    subprocess.run([sys.executable, "-c", code, str(place), str(size)], capture_output=True, check=True)
+    return place / "small" / "run", place / "run"
+
+
+def report(place: Path, size: int) -> Work:
+    """The reports of a finished run in all five formats."""
+    from harness import api
+
+    small, large = finished_runs(place, size)
+
+    def work(folder: Path = large) -> object:
+        return api.report(folder, options=api.ReportOptions(formats=("html", "md", "pdf", "docx", "pptx")))
+
+    work(small)  # libraries are loaded by it
+    return work
+
+
+def export(place: Path, size: int) -> Work:
+    """A finished run as Parquet and as CSV."""
+    from harness import api
+
+    small, large = finished_runs(place, size)
+
+    def work(folder: Path = large) -> object:
+        return [api.export(folder, options=api.ExportOptions(to=to, out=place / to)) for to in ("parquet", "csv")]
+
+    work(small)  # libraries are loaded by it
+    return work
+
+
 def write_scenario(place: Path, size: int) -> None:
     """So many eval cases, 200 training rows and 200 documents, for four arms."""
     place.mkdir(exist_ok=True)
@@ -385,6 +419,8 @@ STAGES: dict[str, tuple[Callable[[Path, int], Work], str]] = {
     "score": (score, "rows"),
     "score-folder": (score_folder, "rows"),
     "whole-run": (whole_run, "rows"),
+    "report": (report, "rows"),
+    "export": (export, "rows"),
     "read-corpus": (read_corpus, "passages"),
     "chunk": (chunk, "passages"),
     "bm25": (bm25, "passages"),

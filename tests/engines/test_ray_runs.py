@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -145,6 +146,17 @@ def test_a_folder_on_other_storage_is_filled_as_one_here(machine, tmp_path):
         )
         assert not isinstance(ended, Exception), ended
     assert answers(tmp_path / "storage" / "run") == answers(tmp_path / "local")
+
+
+@pytest.mark.parametrize("before", [signal.SIG_DFL, signal.SIG_IGN, lambda number, frame: None])
+def test_what_sigterm_does_is_what_it_did_before(machine, before):
+    tests_own = signal.signal(signal.SIGTERM, before)
+    try:
+        with cluster(machine.address):
+            assert not callable(before) or signal.getsignal(signal.SIGTERM) is before
+        assert signal.getsignal(signal.SIGTERM) == before
+    finally:
+        signal.signal(signal.SIGTERM, tests_own)
 
 
 def test_a_result_that_cannot_be_sent_is_that_calls_and_the_worker_goes_on(machine):

@@ -11,11 +11,15 @@ from fakes import FakeEngine, FakeModel, FakeWatcher, fake_run, tiny_scenario, w
 from harness import api, spool, store
 from harness.engines import answering
 from harness.experiment.score import score_cases
-from harness.experiment.table import Roll, ScoreTable, column_of, table_of
+from harness.export.tables import flat_tables
 from harness.lines import ByName, Lines, by_name, in_parts
+from harness.publish.html import to_html
+from harness.publish.markdown import to_markdown
 from harness.records import CaseScore, Prediction
+from harness.report.content import build_report
 from harness.scenario import Case, Kind
 from harness.scenario_file.read import Overrides, read_scenario
+from harness.score_table import Roll, ScoreTable, column_of, table_of
 from harness.store import RunFolder
 
 STAYS = ("verdict.json", "scores.json", "findings.json")
@@ -105,8 +109,16 @@ def test_a_large_run_is_reported_as_a_small_one(tmp_path, large):
     path = write_scenario_files(tmp_path / "scenario", tiny_scenario(cases=12, train=20))
     fake_run(path, tmp_path / "run", overrides=Overrides(arms=("prompt", "rag"), seeds=1), remember=False)
     small = api.report_data(tmp_path / "run")
+    shown, rows = to_markdown(build_report(small)), [[*table.rows] for table in flat_tables([small])]
+    page = to_html(build_report(small))
     large()
-    assert api.report_data(tmp_path / "run") == small
+    data = api.report_data(tmp_path / "run")
+    assert isinstance(data.cases, Lines)
+    assert tuple(data.predictions) == tuple(small.predictions)
+    assert replace(data, predictions=small.predictions) == small
+    assert to_markdown(build_report(data)) == shown
+    assert to_html(build_report(data)) == page
+    assert [[*table.rows] for table in flat_tables([data])] == rows
 
 
 def test_of_several_predictions_the_first_that_is_no_error_counts(tmp_path, large):

@@ -3,11 +3,13 @@
 import re
 import zipfile
 from dataclasses import replace
+from types import MappingProxyType
 
 import builders
 import pytest
 from pypdf import PdfReader
 
+from harness.lines import AllOf
 from harness.publish.write import FORMATS
 from harness.records import Passage
 from harness.report.redact import redacted
@@ -39,6 +41,23 @@ def test_every_text_of_the_records_is_masked():
     assert not [found for found, _ in SENSITIVE.values() if found in repr(done)]
     assert MASKED in repr(done)
     assert done.cases[0].input == data.cases[0].input.replace(TEXT, MASKED)
+
+
+def test_what_is_read_from_disk_is_masked_too():
+    data = builders.with_text(TEXT)
+    arms = {}
+    for one in data.predictions:
+        arms.setdefault(one.arm, {})[one.case_id] = one
+    read = replace(
+        data,
+        cases=[*data.cases],
+        case_scores=data.case_table,
+        predictions=AllOf(arms),
+        passages=MappingProxyType(data.passages),
+    )
+    assert redacted(read) == redacted(
+        replace(data, predictions=tuple(AllOf(arms)), case_scores=tuple(data.case_table), cases=read.cases)
+    )
 
 
 def test_the_original_is_not_touched():

@@ -9,12 +9,12 @@ from functools import cached_property
 import numpy as np
 
 from harness.experiment.score import clusters_of, score_cases
-from harness.experiment.table import Column
 from harness.lines import by_name
 from harness.metrics.form import FACTS, IN_FORM, in_form, longest_words
 from harness.metrics.registry import metric_named
 from harness.records import Measurement, Prediction, Reading, Recipe, Usage
 from harness.scenario import Case, Kind
+from harness.score_table import Column
 from harness.stats.paired import Interval, mean_interval, paired_interval, permutation_p
 from harness.store import RunFolder
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import overload
+
+import numpy as np
 
 from harness.publish import numbers
 from harness.publish.blocks import (
@@ -20,7 +25,7 @@ from harness.publish.blocks import (
     Table,
 )
 from harness.publish.text import joined
-from harness.records import CaseScore, Prediction
+from harness.records import CaseScore, Passage, Prediction
 from harness.report.data import ReportData
 from harness.report.names import arm_label, arm_name, metric_title
 from harness.scenario import Case
@@ -45,21 +50,22 @@ def cases_section(data: ReportData) -> Section:
     metric = case_metric(data)
     graded = metric is not None and is_graded(data, metric)
     groups = _grouped(data, metric, graded=graded)
-    browser = CaseBrowser(groups, tuple(arm_label(arm) for arm in data.arms), _passages(data))
+    browser = CaseBrowser(groups, tuple(arm_label(arm) for arm in data.arms), _Passages(data.passages))
     blocks: list[Block] = [Paragraph(_rule(data, metric, graded=graded)), _counts(groups, len(data.cases)), browser]
     return Section("Every case", "cases", tuple(blocks), Place.DETAIL)
 
 
 def case_metric(data: ReportData) -> str | None:
     """The rule's metric if single cases have it (macro F1, for one, they have not), else the nearest that they have."""
-    found = dict.fromkeys(metric for score in data.case_scores for metric in score.values)
+    found = data.case_table.metrics
     wanted = (data.verdict.metric, *_PER_CASE, *found)
     return next((metric for metric in wanted if metric in found), None)
 
 
 def is_graded(data: ReportData, metric: str) -> bool:
     """Whether the metric knows more than right (1) and wrong (0)."""
-    return any(score.values.get(metric, 0.0) not in (0.0, 1.0) for score in data.case_scores)
+    values = [column.values_of(metric) for column in data.case_table.columns.values()]
+    return any(bool(((own != 0) & (own != 1) & ~np.isnan(own)).any()) for own in values)
 
 
 def right_group(right: tuple[str, ...], arms: tuple[str, ...]) -> str:
@@ -84,25 +90,53 @@ def graded_group(values: dict[str, float]) -> str:
 
 
 def _grouped(data: ReportData, metric: str | None, *, graded: bool) -> tuple[CaseGroup, ...]:
-    members: dict[str, list[ShownCase]] = {}
-    for case in data.cases:
-        title = _title(data, case.id, metric, graded=graded)
-        members.setdefault(title, []).append(_shown_case(data, case, metric, graded=graded))
+    members: dict[str, array[int]] = {}
+    for place, title in enumerate(_titles(data, metric, graded=graded)):
+        members.setdefault(title, array("Q")).append(place)
     ordered = sorted(members, key=_group_order(data, members))
-    return tuple(CaseGroup(title, tuple(members[title])) for title in ordered)
+    return tuple(CaseGroup(title, _Cases(data, members[title], metric, graded)) for title in ordered)
 
 
-def _title(data: ReportData, case_id: str, metric: str | None, *, graded: bool) -> str:
+def _titles(data: ReportData, metric: str | None, *, graded: bool) -> Iterator[str]:
+    """Each case's group, in their order."""
     if metric is None or not data.real_arms:
-        return "All cases"
-    asked = tuple(arm for arm in data.real_arms if (case_id, arm) in data.case_score_of)
-    values = {arm: _value(data.case_score_of[case_id, arm], metric) or 0.0 for arm in asked}
-    if graded:
-        return graded_group(values)
-    return right_group(tuple(arm for arm in asked if values[arm] == 1), asked)
+        yield from ("All cases" for _ in data.cases)
+        return
+    columns = {arm: column for arm, column in data.case_table.columns.items() if arm in data.real_arms}
+    found = {arm: (column.there, np.nan_to_num(column.values_of(metric))) for arm, column in columns.items()}
+    arms = tuple(arm for arm in data.real_arms if arm in found)
+    for place in range(len(data.cases)):
+        values = {arm: float(found[arm][1][place]) for arm in arms if found[arm][0][place]}
+        yield (
+            graded_group(values)
+            if graded
+            else right_group(tuple(arm for arm in values if values[arm] == 1), tuple(values))
+        )
 
 
-def _group_order(data: ReportData, members: dict[str, list[ShownCase]]) -> Callable[[str], tuple[int, int, str]]:
+@dataclass(frozen=True, slots=True)
+class _Cases(Sequence[ShownCase]):
+    """Some of the cases as they are shown, each made when it is asked for."""
+
+    data: ReportData
+    places: Sequence[int]
+    metric: str | None
+    graded: bool
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @overload
+    def __getitem__(self, index: int) -> ShownCase: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[ShownCase]: ...
+    def __getitem__(self, index: int | slice) -> ShownCase | Sequence[ShownCase]:
+        if isinstance(index, slice):
+            return _Cases(self.data, self.places[index], self.metric, self.graded)
+        return _shown_case(self.data, self.data.cases[self.places[index]], self.metric, graded=self.graded)
+
+
+def _group_order(data: ReportData, members: Mapping[str, Sequence[int]]) -> Callable[[str], tuple[int, int, str]]:
     """All right, none right, then one winner in the arms' order, then the rest, largest first."""
     singles = [title.format(arm_name(arm)) for title in ("Only {} right", "Best: {}") for arm in data.real_arms]
     fixed = [ALL_RIGHT, NONE_RIGHT, *singles]
@@ -179,13 +213,21 @@ def _remark(scored: CaseScore | None, made: Prediction | None) -> str:
     return "; ".join([*parts, "nothing in it that counts as an answer"] if scored and scored.failed else parts)
 
 
-def _passages(data: ReportData) -> dict[str, ShownPassage]:
-    used = {name for prediction in data.predictions for name in prediction.passages}
-    return {
-        name: ShownPassage(passage.title or passage.document_id, passage.text)
-        for name, passage in data.passages.items()
-        if name in used
-    }
+class _Passages(Mapping[str, ShownPassage]):
+    """Passages as they are shown, each made when it is asked for."""
+
+    def __init__(self, passages: Mapping[str, Passage]) -> None:
+        self._passages = passages
+
+    def __getitem__(self, name: str) -> ShownPassage:
+        passage = self._passages[name]
+        return ShownPassage(passage.title or passage.document_id, passage.text)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._passages)
+
+    def __len__(self) -> int:
+        return len(self._passages)
 
 
 def _counts(groups: tuple[CaseGroup, ...], cases: int) -> Table:

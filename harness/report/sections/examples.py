@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from harness.publish import numbers
 from harness.publish.blocks import Block, Column, Paragraph, Place, Section, Subheading, Table
 from harness.publish.text import shortened
@@ -10,12 +12,14 @@ from harness.report.data import ReportData
 from harness.report.names import arm_in_sentence, arm_name, metric_title
 from harness.report.sections.cases import case_metric, is_graded
 from harness.scenario import Case
+from harness.score_table import Places
 
 MOST = 3
 """Cases of each side."""
 LONGEST = 400
 """Characters shown of a text."""
 _EQUAL = 1e-9
+_NOWHERE: Places = np.zeros(0, dtype=np.intp)
 
 
 def examples_section(data: ReportData) -> Section | None:
@@ -26,9 +30,10 @@ def examples_section(data: ReportData) -> Section | None:
     won, lost = _differing(data, pair, metric)
     graded = is_graded(data, metric)
     blocks: list[Block] = [Paragraph(_rule(pair, metric, len(won), len(lost), graded=graded))]
-    for title, cases in ((_title(pair), won), (_title(pair[::-1]), lost)):
-        if cases:
-            blocks += [Subheading(title), *(_table(data, case, pair, metric, graded=graded) for case in cases[:MOST])]
+    for title, places in ((_title(pair), won), (_title(pair[::-1]), lost)):
+        if len(places):
+            shown = [data.cases[place] for place in places[:MOST]]
+            blocks += [Subheading(title), *(_table(data, case, pair, metric, graded=graded) for case in shown)]
     return Section("Examples", "examples", tuple(blocks), Place.DETAIL)
 
 
@@ -39,14 +44,15 @@ def _pair(data: ReportData) -> tuple[str, str] | None:
     return (data.shown_arm, others[0]) if data.shown_arm and others else None
 
 
-def _differing(data: ReportData, pair: tuple[str, str], metric: str) -> tuple[list[Case], list[Case]]:
-    """Cases by how far the first arm is ahead, and by how far it is behind; among equals in the eval file's order."""
-    both = [case for case in data.cases if all((case.id, arm) in data.case_score_of for arm in pair)]
-    gaps = {case.id: _value(data, case, pair[0], metric) - _value(data, case, pair[1], metric) for case in both}
-    ordered = sorted(both, key=lambda case: -abs(gaps[case.id]))
-    won = [case for case in ordered if gaps[case.id] > _EQUAL]
-    lost = [case for case in ordered if gaps[case.id] < -_EQUAL]
-    return won, lost
+def _differing(data: ReportData, pair: tuple[str, str], metric: str) -> tuple[Places, Places]:
+    """Places of cases by how far the first arm is ahead, and by how far it is behind; equals in the file's order."""
+    first, second = (data.case_table.columns.get(arm) for arm in pair)
+    if first is None or second is None:
+        return _NOWHERE, _NOWHERE
+    both = np.flatnonzero(first.there & second.there)
+    gaps = np.nan_to_num(first.values_of(metric)[both]) - np.nan_to_num(second.values_of(metric)[both])
+    order = np.argsort(-np.abs(gaps), kind="stable")
+    return both[order][gaps[order] > _EQUAL], both[order][gaps[order] < -_EQUAL]
 
 
 def _value(data: ReportData, case: Case, arm: str, metric: str) -> float:

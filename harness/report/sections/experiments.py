@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
 from harness.publish import numbers
 from harness.publish.axes import count_axis
 from harness.publish.blocks import (
@@ -25,7 +27,7 @@ from harness.publish.blocks import (
     Subheading,
     Table,
 )
-from harness.records import CaseScore, Finding, Reading
+from harness.records import Finding, Reading
 from harness.report.data import ReportData
 from harness.report.names import (
     arm_label,
@@ -89,20 +91,19 @@ def losses_section(data: ReportData) -> Section | None:
 
 
 def _losses(data: ReportData, arm: str) -> Row | None:
+    """Cases that the arm got right, that generation lost, and that retrieval lost."""
     metric = data.verdict.metric
-    scored = [one for one in data.case_scores if one.arm == arm and HIT in one.values and metric in one.values]
-    if not scored:
+    column = data.case_table.columns.get(arm)
+    if column is None:
         return None
-    sizes = tuple(float(sum(1 for one in scored if _loss(one, metric) == part)) for part in range(3))
+    values, hits = column.values_of(metric), column.values_of(HIT)
+    known = ~(np.isnan(values) | np.isnan(hits))
+    if not known.any():
+        return None
+    right, found = values[known] >= RIGHT, hits[known] > 0
+    sizes = tuple(float(part.sum()) for part in (right, ~right & found, ~right & ~found))
     texts = tuple(numbers.count(size) if size else "" for size in sizes)
     return Row(arm_label(arm), sizes, texts, arm == data.verdict.arm)
-
-
-def _loss(one: CaseScore, metric: str) -> int:
-    """0 right, 1 generation, 2 retrieval."""
-    if one.values[metric] >= RIGHT:
-        return 0
-    return 1 if one.values[HIT] > 0 else 2
 
 
 def _parts_said(row: Row, names: Sequence[str]) -> list[str]:

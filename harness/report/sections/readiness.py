@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from harness.publish import numbers
 from harness.publish.blocks import Column, Section, Table
-from harness.records import CaseScore, VerdictKind
+from harness.records import VerdictKind
 from harness.report.data import ReportData
 from harness.report.sections.cases import HIT
 
@@ -46,18 +48,16 @@ def _documents(data: ReportData) -> Iterator[tuple[str, ...]]:
     if not data.scenario.documents:
         return
     have = numbers.counted(data.scenario.documents, "document")
-    arm = next((arm for arm in data.real_arms if any(HIT in one.values for one in _of(data, arm))), None)
+    columns = data.case_table.columns
+    arm = next((arm for arm in data.real_arms if arm in columns and HIT in columns[arm].metrics), None)
     if arm is None:
         yield ("Documents", have, "not known which document answers which case", "name it in each case (context_id)")
         return
-    known = [one.values[HIT] > 0 for one in _of(data, arm) if HIT in one.values]
-    found = f"the right one was found for {numbers.count(sum(known))} of {numbers.counted(len(known), 'case')}"
-    todo = _NOTHING if all(known) else "read the cases whose document was not found"
+    hits = columns[arm].values_of(HIT)
+    known = hits[~np.isnan(hits)] > 0
+    found = f"the right one was found for {numbers.count(int(known.sum()))} of {numbers.counted(len(known), 'case')}"
+    todo = _NOTHING if known.all() else "read the cases whose document was not found"
     yield ("Documents", have, found, todo)
-
-
-def _of(data: ReportData, arm: str) -> list[CaseScore]:
-    return [one for one in data.case_scores if one.arm == arm]
 
 
 def _repeated(data: ReportData) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ def _traits(first: ReportData, other: ReportData) -> tuple[tuple[str, object, ob
         return {
             "model": (data.provenance.model, data.provenance.model_digest),
             "embedder": (data.provenance.embedder, data.provenance.embedder_digest),
-            "cases": {case.id: (case.input, case.accepted) for case in data.cases},
+            "cases": frozenset(hash((case.id, case.input, case.accepted)) for case in data.cases),
             "training data": data.provenance.input_digests.get("train.jsonl"),
             "documents": (data.scenario.documents, _other_digests(data)),
             "scenario": data.scenario.name,

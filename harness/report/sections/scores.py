@@ -66,7 +66,7 @@ def _under_others(data: ReportData) -> str:
 def main_table(data: ReportData) -> Table:
     """Arms on the rule's metric, with cases, failures and answers that were cut."""
     metric = data.verdict.metric
-    cut = Counter(key[1] for key, prediction in data.prediction_of.items() if prediction.finish == "length")
+    cut = Counter(made.arm for made in data.predictions if made.finish == "length")
     columns = (
         Column("Arm"),
         Column(f"{metric_title(metric)} ({interval_name(data)})", number=True),

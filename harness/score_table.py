@@ -147,6 +147,11 @@ class ScoreTable(Sequence[CaseScore]):
         """Arms that have at least one score."""
         return tuple(arm for arm, column in self.columns.items() if len(column))
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Metrics that some arm has a value of on some case."""
+        return tuple(dict.fromkeys(metric for column in self.columns.values() for metric in column.metrics))
+
 
 def table_of(scores: Sequence[CaseScore], cases: Sequence[Case]) -> ScoreTable:
     """The scores on these cases in columns."""
