@@ -256,18 +256,16 @@ def compare(run_folder: Path, *, metric: str | None = None) -> tuple[Comparison,
 def report_data(run_folder: Path) -> ReportData:
     """Everything that a report says of a run, from its folder alone."""
     folder = open_run(run_folder)
-    finishing.require_finished(folder)
-    verdict = finishing.finish(folder)
-    case_scores, scores = finishing.scored(folder)
+    ended = finishing.ended(folder)
     arms = finishing.taking_part(folder)
     predictions = folder.predictions()
     return ReportData(
         scenario=folder.scenario(),
         rule=folder.rule().rule,
         cases=folder.cases(),
-        verdict=verdict,
-        scores=scores,
-        case_scores=case_scores,
+        verdict=ended.verdict,
+        scores=ended.scores,
+        case_scores=ended.case_scores,
         predictions=AllOf({arm: predictions[arm] for arm in arms if arm in predictions}),
         passages=folder.passages(),
         recipes=tuple(r for r in folder.recipes() if r.arm in arms),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypedDict
 
 import numpy as np
@@ -143,7 +143,21 @@ def _cost(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a run came to."""
+
+    verdict: Verdict
+    case_scores: ScoreTable
+    scores: tuple[ArmScore, ...]
+
+
 def finish(folder: RunFolder) -> Verdict:
+    """The verdict of `ended`, which see."""
+    return ended(folder).verdict
+
+
+def ended(folder: RunFolder) -> Ended:
     """Score, compare and decide; `scores.json` and `verdict.json` are written.
 
     Raises:
@@ -189,7 +203,7 @@ def finish(folder: RunFolder) -> Verdict:
     if found or folder.has("findings.json"):
         folder.write("findings.json", found)
     folder.write_verdict(verdict)
-    return verdict
+    return Ended(verdict, case_scores, scores)
 
 
 Looks = dict[str, tuple[Comparison, ...]]

@@ -17,6 +17,7 @@ import re
 import string
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 ARTICLES = frozenset({"a", "an", "the"})
 
@@ -26,6 +27,7 @@ _UNSPACED = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]
 _WORD = re.compile(r"\S+")
 
 
+@lru_cache(maxsize=64)  # several metrics look at the same answer, and arms at the same reference
 def tokens(text: str) -> tuple[str, ...]:
     """The words that count, in order; empty only where the text holds nothing but spaces."""
     plain = unicodedata.normalize("NFKC", text).casefold().replace("−", "-")
@@ -57,12 +59,26 @@ def _words(plain: str) -> tuple[str, ...]:
 
 def _bare_words(plain: str) -> list[str]:
     kept = {match.start() for match in _BETWEEN_DIGITS.finditer(plain)}
-    bare = "".join(char for at, char in enumerate(plain) if at in kept or not _is_punctuation(char))
+    if kept:
+        bare = "".join(char for at, char in enumerate(plain) if at in kept or not _is_punctuation(char))
+    else:
+        bare = plain.translate(_NO_PUNCTUATION)
     return _WORD.findall(_UNSPACED.sub(r" \1 ", bare))
 
 
 def _is_punctuation(char: str) -> bool:
     return char in string.punctuation or unicodedata.category(char).startswith("P")
+
+
+class _NoPunctuation(dict[int, int | None]):
+    """Code points for `str.translate`, looked up once each."""
+
+    def __missing__(self, code: int) -> int | None:
+        self[code] = found = None if _is_punctuation(chr(code)) else code
+        return found
+
+
+_NO_PUNCTUATION = _NoPunctuation()
 
 
 def _canonical_number(number: str) -> str:
