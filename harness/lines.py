@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from abc import abstractmethod
 from array import array
 from collections.abc import Callable, Collection, ItemsView, Iterator, Mapping, Sequence, ValuesView
 from pathlib import Path
@@ -21,8 +22,24 @@ LARGE = 16 * 2**20
 T = TypeVar("T")
 
 
-class Lines(Sequence[T], Generic[T]):
-    """Records in a file, in an order of their own: a read-only sequence."""
+class OnDemand(Sequence[T], Generic[T]):
+    """A read-only sequence whose records are made when they are asked for: an index makes one, a slice a tuple."""
+
+    @abstractmethod
+    def _read(self, place: int) -> T:
+        """The record at this place, 0 or more and less than the length."""
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[T, ...]: ...
+    def __getitem__(self, index: int | slice) -> T | tuple[T, ...]:
+        places = range(len(self))[index]  # counts from the end, and raises IndexError, as a tuple does
+        return self._read(places) if isinstance(places, int) else tuple(map(self._read, places))
+
+
+class Lines(OnDemand[T]):
+    """Records in a file, in an order of their own."""
 
     def __init__(self, path: Path, kind: type[T]) -> None:
         """`add` says where they are. Raises OSError."""
@@ -44,17 +61,11 @@ class Lines(Sequence[T], Generic[T]):
     def __len__(self) -> int:
         return len(self._starts)
 
-    @overload
-    def __getitem__(self, index: int) -> T: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[T, ...]: ...
-    def __getitem__(self, index: int | slice) -> T | tuple[T, ...]:
-        if isinstance(index, slice):
-            return tuple(self[i] for i in range(*index.indices(len(self))))
-        return self._decoder.decode(os.pread(self._file, self._sizes[index], self._starts[index]))
+    def _read(self, place: int) -> T:
+        return self._decoder.decode(os.pread(self._file, self._sizes[place], self._starts[place]))
 
     def __iter__(self) -> Iterator[T]:
-        return (self[i] for i in range(len(self)))
+        return map(self._read, range(len(self)))
 
     def __eq__(self, other: object) -> bool:
         """Equal to any sequence of the same records, as tuples are to tuples."""

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TypeAlias, overload
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.lines import OnDemand
 from harness.records import CaseScore
 from harness.scenario import Case
 
@@ -111,7 +112,7 @@ class Column(Mapping[str, CaseScore]):
         return self if self.roll is roll or self.roll.ids == roll.ids else column_of(self.arm, self.values(), roll)
 
 
-class ScoreTable(Sequence[CaseScore]):
+class ScoreTable(OnDemand[CaseScore]):
     """All arms' columns; as a sequence: all scores, arm by arm."""
 
     def __init__(self, roll: Roll, columns: Mapping[str, Column]) -> None:
@@ -121,17 +122,10 @@ class ScoreTable(Sequence[CaseScore]):
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
 
-    @overload
-    def __getitem__(self, index: int) -> CaseScore: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[CaseScore, ...]: ...
-    def __getitem__(self, index: int | slice) -> CaseScore | tuple[CaseScore, ...]:
-        if isinstance(index, slice):
-            return tuple(self[i] for i in range(*index.indices(len(self))))
-        at = range(len(self))[index]
-        number = int(np.searchsorted(self._ends, at, side="right"))
+    def _read(self, place: int) -> CaseScore:
+        number = int(np.searchsorted(self._ends, place, side="right"))
         column = list(self.columns.values())[number]
-        return column.row(column.places[at - (int(self._ends[number]) - len(column))])
+        return column.row(column.places[place - (int(self._ends[number]) - len(column))])
 
     def __iter__(self) -> Iterator[CaseScore]:
         return (column.row(place) for column in self.columns.values() for place in column.places)

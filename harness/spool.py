@@ -16,7 +16,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, Self, TypeVar, overload
+from typing import Self, TypeVar
 
 import filelock
 import msgspec
@@ -24,6 +24,7 @@ import msgspec
 from harness.disk import cache_folder
 from harness.errors import UserError
 from harness.holds import Held, share, taken
+from harness.lines import OnDemand
 
 MANY = 20_000
 """Records up to which they are held in memory, as long as they are not larger than ..."""
@@ -33,8 +34,8 @@ LARGE = 64 * 2**20
 T = TypeVar("T")
 
 
-class Spooled(Sequence[T], Generic[T]):
-    """Records on disk: a read-only sequence. Indexing reads one record, iterating reads them in order."""
+class Spooled(OnDemand[T]):
+    """Records in a spool; iterating reads them in order, a part of the file at a time."""
 
     def __init__(self, path: Path, kind: type[T]) -> None:
         self.path, self.kind = path, kind
@@ -59,14 +60,7 @@ class Spooled(Sequence[T], Generic[T]):
     def __len__(self) -> int:
         return len(self._offsets) - 1
 
-    @overload
-    def __getitem__(self, index: int) -> T: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[T, ...]: ...
-    def __getitem__(self, index: int | slice) -> T | tuple[T, ...]:
-        if isinstance(index, slice):
-            return tuple(self[i] for i in range(*index.indices(len(self))))
-        place = range(len(self))[index]  # counts from the end, and raises IndexError, as a tuple does
+    def _read(self, place: int) -> T:
         start = self._offsets[place]
         return self._decoder.decode(os.pread(self._held.number, self._offsets[place + 1] - start, start))
 
