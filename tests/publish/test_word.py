@@ -22,6 +22,7 @@ from harness.publish.word import to_docx
 BRAND = Brand(
     client="Harbour <Trust>", firm="Keel & Sons", contact=("Ada", "ada@example.org"), confidentiality="Secret"
 )
+ATTACHED = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/attachedTemplate"
 SVG = (
     b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 120 40"><rect width="120" height="40" fill="#7a1f5c"/></svg>'
 )
@@ -226,7 +227,7 @@ def test_a_placeholder_whose_letters_look_different_is_filled_in_once():
 def test_the_path_of_the_template_that_a_template_was_made_from_reaches_no_client():
     document = docx.Document(io.BytesIO(house("{{report}}")))
     part = document.part.part_related_by(RELATIONSHIP_TYPE.SETTINGS)
-    link = part.relate_to("file:///C:/Users/ada/secret.dotx", RELATIONSHIP_TYPE.ATTACHED_TEMPLATE, is_external=True)
+    link = part.relate_to("file:///C:/Users/ada/secret.dotx", ATTACHED, is_external=True)
     settings = document.settings.element
     settings.append(settings.makeelement(qn("w:attachedTemplate"), {qn("r:id"): link}))
     buffer = io.BytesIO()
