@@ -10,9 +10,11 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from fakes import FakeWatcher
 
 from harness import api
 from harness.cli.main import COMMANDS, cli
+from harness.errors import MissingModel
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -114,6 +116,43 @@ def test_init_on_a_folder_with_rows_writes_its_settings_only(bakeoff, scenario):
 
 
 # check and plan
+
+
+@pytest.fixture
+def labels(tmp_path):
+    """Texts under three labels, no documents."""
+    for name, count in (("eval", 12), ("train", 30)):
+        rows = [{"input": f"{name} text {n}", "output": ("red", "green", "blue")[n % 3]} for n in range(count)]
+        (tmp_path / "labels").mkdir(exist_ok=True)
+        (tmp_path / "labels" / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path / "labels"
+
+
+@pytest.mark.usefixtures("faked")
+def test_check_says_how_often_labels_occur_and_nothing_of_documents_where_there_are_none(bakeoff, labels):
+    code, out, _ = bakeoff("check", labels)
+    assert code == 0
+    assert "3 labels; the rarest has 10 training rows, the middle one 10." in out
+    assert "in some document" not in out
+
+
+def test_what_cannot_be_looked_at_without_a_model_is_said_and_the_rest_is_checked(scenario, monkeypatch):
+    def missing(name):
+        raise MissingModel(f"{name} is not here")
+
+    monkeypatch.setattr(api, "SentenceEmbedder", missing)
+    monkeypatch.setattr("harness.models.local.window_and_counter", missing)
+    watcher = FakeWatcher()
+    found = api.check(scenario, watcher=watcher)
+    assert found.audit.n_eval == 14
+    assert [note.partition(": ")[0] for note in watcher.notes] == [
+        "Near duplicates were not looked for",
+        "Lengths were not counted",
+    ]
+    (scenario / "train.jsonl").unlink()
+    watcher = FakeWatcher()
+    assert api.check(scenario, watcher=watcher).audit.n_train == 0
+    assert len(watcher.notes) == 1, "without training rows there are no near duplicates"
 
 
 @pytest.mark.usefixtures("faked")
