@@ -1,10 +1,13 @@
 """The commands around a run as a user meets them: what they print, and with which exit code they end."""
 
 import csv
+import io
 import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -13,8 +16,11 @@ from click.testing import CliRunner
 from fakes import FakeWatcher
 
 from harness import api
+from harness.api import EXPLORED
+from harness.cli.compare import show_comparisons
 from harness.cli.main import COMMANDS, cli
 from harness.errors import MissingModel
+from harness.publish.console import SafeConsole
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -330,3 +336,53 @@ def test_an_interrupt_that_a_library_turns_into_an_error_of_its_own_is_a_stop(mo
         signal.signal(signal.SIGINT, before)
     assert ended.value.code == 130
     assert "Stopped." in capsys.readouterr().err
+
+
+def test_the_verdict_of_an_explored_run_decides_nothing_of_an_advice(finished, tmp_path, monkeypatch):
+    from advisor import api as advisor
+    from advisor.answers import combine, parse_set
+
+    advice = advisor.advise(combine(parse_set(("task=facts_qa", "gap=facts", "corpus_tokens=2m"))))
+    advisor.write_json(replace(advice, created="2020-01-01T00:00:00Z"), tmp_path / "advice.json")
+    told = {}
+    real = api.report_data
+    for exploratory in ((), ("margin",)):
+        monkeypatch.setattr(api, "report_data", partial(_explored, real, exploratory))
+        api.report(
+            finished, options=api.ReportOptions(advice=tmp_path / "advice.json", out=tmp_path / str(exploratory))
+        )
+        told[exploratory] = (tmp_path / str(exploratory) / "report.md").read_text()
+    assert EXPLORED not in told[()]
+    assert EXPLORED in told["margin",]
+
+
+def _explored(real, exploratory, folder):
+    data = real(folder)
+    return replace(data, verdict=replace(data.verdict, exploratory=exploratory))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"schema_version": 99}, "was written by a newer version (schema 99, this one reads"),
+        ({"sections": [{"title": 3}]}, "is damaged: "),
+    ],
+)
+def test_an_advice_that_cannot_be_taken_over_is_said_with_what_to_do(bakeoff, finished, tmp_path, change, said):
+    told = {
+        "schema_version": 1, "created": "2026-01-01T00:00:00Z", "title": "T", "recommendation": {"approach": "rag"},
+        "costs": {"currency": "USD", "prices_date": "2026-01-01", "requests_per_day": 1.0, "approaches": []},
+    }  # fmt: skip
+    (tmp_path / "a.json").write_text(json.dumps(told))
+    assert bakeoff("report", finished, "--advice", tmp_path / "a.json")[0] == 0
+    (tmp_path / "a.json").write_text(json.dumps(told | change))
+    code, _, err = bakeoff("report", finished, "--advice", tmp_path / "a.json")
+    assert code == 2
+    assert said in " ".join(err.split())
+    assert "update bakeoff-advisor" in err or "write it again with `advise`" in " ".join(err.split())
+
+
+def test_with_one_arm_there_is_no_pair_and_that_is_said():
+    out = SafeConsole(file=io.StringIO(), width=100)
+    show_comparisons(out, ())
+    assert out.file.getvalue() == "There is no pair of arms to compare.\n"

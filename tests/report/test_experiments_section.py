@@ -96,6 +96,20 @@ def test_losses_are_counted_by_what_went_wrong_only_where_the_right_document_is_
     assert "RAG: 22 right" in picture.alt
 
 
+def test_an_arm_that_was_not_scored_has_no_losses():
+    data = builders.winner()
+    hits = tuple(
+        replace(one, values={**one.values, "hit_at_k": 1.0}) if one.arm.startswith("rag") else one
+        for one in data.case_scores
+    )
+    without = tuple(one for one in hits if one.arm != "rag")
+    rows = [
+        [row.label for row in blocks(losses_section(replace(data, case_scores=one)), Parts)[0].rows]
+        for one in (hits, without)
+    ]
+    assert rows == [["RAG + LoRA", "RAG"], ["RAG + LoRA"]]
+
+
 def test_what_was_asked_for_later_is_said_to_be_exploratory():
     found = section(Finding("form", ("x",), added_later=True))
     assert LATER in [p.text for p in blocks(found, Paragraph)]

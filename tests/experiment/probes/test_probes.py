@@ -1,6 +1,7 @@
 """Experiments on fakes: what is answered, what is kept, what is said."""
 
 import json
+import re
 import time
 from dataclasses import dataclass, replace
 
@@ -318,6 +319,40 @@ def test_the_curve_has_a_point_for_every_share_of_the_examples(found):
     assert len(sizes) >= 3
     assert sizes[-1] == "48 examples"
     assert any("twice the labels" in sentence for sentence in done.sentences)
+
+
+@dataclass
+class Learner(FakeModel):
+    """Tuned on n examples it is wrong on a share of the questions that shrinks with the root of n."""
+
+    share: float = 0.4
+    """Wrong after 48 examples."""
+
+    def reply(self, prompt):
+        number = int(re.findall(r"Landia(\d+)", prompt)[-1])
+        wrong = self.share * (48 / len(self.memory)) ** 0.5 if self.memory else 1.0
+        return f"City{number}" if number < 60 * (1 - wrong) else "unknown"
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        (0.5, r"by the fitted curve\. \(Each size"),
+        (0.62, r"; to reach the target at 62 points it would take about 10 more labels \(wide open\)\."),
+        (1.0, r"; to reach the target at 100 points there is no number of labels that these cases let us defend\."),
+    ],
+)
+def test_how_many_labels_the_target_is_away_is_said_where_the_cases_let_it_be_defended(tmp_path, target, said):
+    folder = write_scenario_files(tmp_path / "s", tiny_scenario(cases=60, train=60, documents=False))
+    with (folder / "scenario.toml").open("a") as stream:
+        stream.write(f"target = {target}\n")
+    asked = Overrides(experiments=("learning_curve",), seeds=1, arms=("prompt", "lora"))
+    fake_run(folder, tmp_path / "run", overrides=asked, engine=FakeEngine(Learner()), remember=False)
+    [done] = api.report_data(tmp_path / "run").findings
+    (outlook,) = (
+        one for one in done.sentences if one.startswith("For LoRA, twice the labels (96) would add something")
+    )
+    assert re.search(said, outlook)
 
 
 def test_harm_is_looked_for_in_tuned_and_reading_arms(found):
