@@ -57,7 +57,8 @@ def test_too_little_memory_is_a_sentence(monkeypatch, capsys):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
-@pytest.mark.parametrize("asked", ["--help", "doctor"])
+@pytest.mark.parametrize("asked", ["--help", "cache"])
+@pytest.mark.usefixtures("own_cache")
 def test_a_full_disk_under_the_output_is_a_sentence(asked):
     command = [sys.executable, "-c", "from harness.cli.main import main; main()", asked]
     with Path("/dev/full").open("wb") as full:
