@@ -1,6 +1,8 @@
 """Documents of every kind, in a fixed order, and a sentence for each file that cannot be read."""
 
 import io
+import os
+import zipfile
 from pathlib import Path
 
 import docx
@@ -174,6 +176,57 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path, name, data, problem):
     assert "good.txt" in documents
     assert len(problems) == 1
     assert problems[0].startswith(problem)
+
+
+@pytest.mark.parametrize(("name", "data"), [("large.txt", b"x" * 2_000), ("bomb.docx", None)])
+def test_a_file_that_is_too_large_is_named_and_not_read(tmp_path, monkeypatch, name, data):
+    monkeypatch.setattr("harness.documents.Apart", HereInstead)
+    monkeypatch.setattr("harness.documents.LARGEST_FILE", 1_999)
+    if data is None:
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as parts:
+            parts.writestr("word/document.xml", bytes(2_000))
+        data = made.getvalue()
+        assert len(data) < 1_999
+    put(tmp_path, f"corpus/{name}", data)
+    put(tmp_path, "corpus/good.txt", "x" * 1_999)
+    documents, problems = read(tmp_path)
+    assert list(documents) == ["good.txt"]
+    what = "is larger than" if name == "large.txt" else "unpacks to more than"
+    assert problems == [f"error: corpus/{name}: {what} 0 MB; split it"]
+
+
+@pytest.mark.usefixtures("place")
+def test_a_file_that_cannot_be_opened_is_named(tmp_path, monkeypatch):
+    def refused(self):
+        if self.name == "mine.txt":
+            raise PermissionError(13, "Permission denied", str(self))
+        return real(self)
+
+    real = Path.read_bytes
+    put(tmp_path, "corpus/mine.txt", "x")
+    put(tmp_path, "corpus/good.txt", "x")
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    documents, problems = read(tmp_path)
+    assert list(documents) == ["good.txt"]
+    assert problems == ["error: corpus/mine.txt: cannot be opened (Permission denied); mend it or take it out"]
+
+
+def test_a_folder_that_cannot_be_entered_is_named_and_the_others_are_read(tmp_path, monkeypatch):
+    put(tmp_path, "corpus/shut/a.txt", "x")
+    put(tmp_path, "corpus/open/b.txt", "x")
+    real = os.scandir
+
+    def scandir(path):
+        if Path(path).name == "shut":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    documents, problems = read(tmp_path)
+    assert list(documents) == ["open/b.txt"]
+    (said,) = problems
+    assert said.endswith("corpus/shut: the folder cannot be opened (Permission denied) and was left out")
 
 
 def test_hidden_and_lock_files_are_passed_over(tmp_path):

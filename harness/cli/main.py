@@ -77,6 +77,18 @@ def _stopped() -> NoReturn:
     sys.exit(130)
 
 
+def _of_the_system(error: OSError) -> str:
+    """What the user can do about it; empty where nobody knows."""
+    from harness.errors import shortage
+    from harness.publish.text import visible
+
+    if error.filename is not None:
+        return f"{visible(str(error.filename))}: {error.strerror}. Check the path and its permissions."
+    if shortage(error) == "disk":
+        return f"the output could not be written ({error.strerror}). Make room; what was done is kept."
+    return ""
+
+
 def main() -> None:
     """Entry point: errors that the user can mend become sentences and exit code 2."""
     from harness.errors import MADE_OF_AN_INTERRUPT, UserError, noted_interrupts, shortage
@@ -106,9 +118,9 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
-        if error.filename is None:
+        said = _of_the_system(error)
+        if not said:
             raise
-        place = visible(str(error.filename))
-        click.echo(f"bakeoff: {place}: {error.strerror}. Check the path and its permissions.", err=True)
+        click.echo(f"bakeoff: {said}", err=True)
         sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)

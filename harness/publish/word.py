@@ -131,12 +131,10 @@ def _forget_what_was_there(document: Any) -> None:
     for name, link in list(document.part.rels.items()):
         if link.reltype == RELATIONSHIP_TYPE.IMAGE and f'"{name}"' not in body:
             del document.part.rels[name]
-    settings = document.settings
-    for attached in settings.element.findall(qn("w:attachedTemplate")):
-        name = attached.get(qn("r:id"))
-        settings.element.remove(attached)
-        if name in settings.part.rels:
-            del settings.part.rels[name]
+    settings = document.settings.element
+    for attached in settings.findall(qn("w:attachedTemplate")):
+        settings.remove(attached)
+        document.part.part_related_by(RELATIONSHIP_TYPE.SETTINGS).rels.pop(attached.get(qn("r:id")), None)
 
 
 def _all_paragraphs(document: Any) -> Iterator[Any]:

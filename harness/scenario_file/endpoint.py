@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -13,7 +12,7 @@ from urllib.parse import urlsplit
 
 from harness.scenario import EndpointWish, FineTuningWish, Problem
 from harness.scenario_file.advice import shown
-from harness.scenario_file.fine_tuning import fine_tuning_fault, fine_tuning_problems
+from harness.scenario_file.fine_tuning import fine_tuning_fault, fine_tuning_problems, is_amount
 
 LENGTH_FIELDS = ("max_tokens", "max_completion_tokens")
 MAY_BE_LEFT_OUT = ("temperature", "seed")
@@ -138,9 +137,8 @@ def _whole(value: object, *, low: int) -> str | None:
 
 
 def _number(value: object, *, above: bool = False) -> str | None:
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        fits = value > 0 or (value == 0 and not above)
-        return None if fits else f"must be {'above 0' if above else '0 or more'}; got {shown(value)}"
+    if is_amount(value) and (value != 0 or not above):
+        return None
     return f"must be a number {'above 0' if above else '0 or more'}; got {shown(value)}"
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 
@@ -27,7 +27,7 @@ def fine_tuning_fault(value: object) -> str | None:
     if unknown:
         return f"names {', '.join(map(shown, unknown))}; its settings are {', '.join(KNOWN)}"
     faults = ((name, CHECKS[name](setting)) for name, setting in value.items())
-    return next((f"has a {name} that {fault}" for name, fault in faults if fault), None)
+    return next((f"sets {name}, which {fault}" for name, fault in faults if fault), None)
 
 
 def fine_tuning_problems(said: FineTuningWish, *, answers_priced: bool) -> Iterator[Problem]:
@@ -48,9 +48,12 @@ def _problem(text: str) -> Problem:
 
 
 def _money(value: object) -> str | None:
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0:
-        return None
-    return f"must be a number, 0 or more; got {shown(value)}"
+    return None if is_amount(value) else f"must be a number, 0 or more; got {shown(value)}"
+
+
+def is_amount(value: object) -> bool:
+    """Whether it is a number, 0 or more, small enough to reckon with: TOML knows numbers of hundreds of digits."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max
 
 
 def _epochs(value: object) -> str | None:

@@ -228,7 +228,8 @@ def arrow_rows(path: Path) -> tuple[tuple[str, ...], list[dict[str, object]]]:
     import pyarrow as pa
 
     try:
-        indexed = path.open("rb").read(6) == b"ARROW1"
+        with path.open("rb") as stream:
+            indexed = stream.read(6) == b"ARROW1"
         whole = (pa.ipc.open_file if indexed else pa.ipc.open_stream)(str(path)).read_all()
         return tuple(whole.column_names), whole.to_pylist()
     except (pa.ArrowException, OSError, *DAMAGED) as error:

@@ -1,12 +1,16 @@
 """The `advise` command without a terminal: what it prints, writes, and with which exit code it ends."""
 
 import json
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from advisor import api
-from advisor.cli.main import main
+from advisor.cli.main import COMMANDS, SUMMARIES, main
+from advisor.errors import UserError
 
 FACTS = ("--set", "task=facts_qa", "--set", "gap=facts", "--set", "corpus_tokens=2m")
 
@@ -25,6 +29,53 @@ def advise(capsys, monkeypatch, tmp_path):
         return ended.value.code, out.out, out.err
 
     return run
+
+
+def test_the_help_lists_every_command_with_what_it_does(advise):
+    code, out, err = advise("--help")
+    assert (code, err) == (0, "")
+    listed = out.partition("Commands:")[2].split()
+    assert [word for word in listed if word in COMMANDS] == list(COMMANDS)
+    assert SUMMARIES.keys() == COMMANDS.keys()
+    assert "An advice.json in words again." in out
+
+
+def test_a_command_that_is_none_gets_a_sentence(advise):
+    code, _, err = advise("frobnicate")
+    assert code == 2
+    assert "No such command 'frobnicate'" in err
+
+
+def test_the_price_table_is_printed_as_it_can_be_given_back(advise, tmp_path):
+    code, out, _ = advise("prices")
+    assert code == 0
+    (tmp_path / "mine.toml").write_text(out)
+    assert advise(*FACTS, "--no-input", "--prices", "mine.toml", "--out", "own")[0] == 0
+    advise(*FACTS, "--no-input", "--out", "usual")
+    own, usual = (api.read_json(tmp_path / name / "advice.json").costs for name in ("own", "usual"))
+    assert own.approaches == usual.approaches
+
+
+def printed_to(stdout, *words):
+    command = [sys.executable, "-c", "from advisor.cli.main import main; main()", *words]
+    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
+
+
+def test_a_reader_that_goes_is_no_traceback():
+    """As with `advise questions | head -1`."""
+    read, write = os.pipe()
+    os.close(read)
+    done = printed_to(write, "questions")
+    os.close(write)
+    assert done.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_a_full_disk_under_the_output_is_a_sentence():
+    with Path("/dev/full").open("wb") as full:
+        done = printed_to(full, "questions")
+    said = "advise: the output could not be written (No space left on device); advice.json is safe\n"
+    assert (done.returncode, done.stderr) == (2, said)
 
 
 def test_answers_from_flags_give_advice_and_files(advise, tmp_path):
@@ -64,6 +115,26 @@ def test_an_older_advice_is_kept(advise, tmp_path):
     for _ in range(3):
         advise(*FACTS, "--no-input")
     assert len(list(tmp_path.glob("advice*.json"))) == 3
+
+
+def test_of_several_older_ones_of_the_same_second_each_is_kept(tmp_path):
+    path = tmp_path / "advice.json"
+    for number in range(3):
+        path.write_text(str(number))
+        os.utime(path, (1_800_000_000, 1_800_000_000))
+        kept = api.keep_older(path)
+        assert kept.read_text() == str(number)
+        assert not path.exists()
+    names = sorted(one.name.partition("-")[2] for one in tmp_path.iterdir())
+    assert names == ["20270115-080000-2.json", "20270115-080000-3.json", "20270115-080000.json"]
+
+
+def test_an_advice_that_cannot_be_written_says_where_else_to(advise, tmp_path):
+    (tmp_path / "taken").write_text("mine")
+    advise(*FACTS, "--no-input")
+    with pytest.raises(UserError, match=r"taken/advice.json cannot be written \(.+\); name another folder with --out"):
+        api.write_json(api.read_json(tmp_path / "advice.json"), tmp_path / "taken" / "advice.json")
+    assert (tmp_path / "taken").read_text() == "mine"
 
 
 def test_without_terminal_and_answers_it_says_which_flag_to_pass(advise):
@@ -117,6 +188,11 @@ def test_an_advice_json_of_another_hand_is_shown_without_escapes_or_a_crash(advi
         code, out, err = advise(*words)
         assert (code, err) == (0, "")
         assert "\x1b" not in out
+    flip = raw["sensitivity"]["flips"][0]
+    was, flip["to"] = flip["to"], "magic"
+    (tmp_path / "a.json").write_text(json.dumps(raw))
+    assert "it names the unknown approach 'magic'" in advise("explain", "a.json")[2]
+    flip["to"] = was
     raw["recommendation"]["approach"] = "magic"
     (tmp_path / "a.json").write_text(json.dumps(raw))
     assert "does not name each approach once" in advise("explain", "a.json")[2]
@@ -166,6 +242,45 @@ def test_data_are_measured_and_the_advice_becomes_a_hypothesis(advise, tmp_path)
     assert [conflict.key for conflict in advice.conflicts] == ["labelled_examples"]
     assert "[advice]" in (folder / "scenario.toml").read_text()
     assert "rag" not in advice.hypothesis.arms, "there are no documents"
+
+
+def a_data_folder(place, *, rows=40, documents=False):
+    place.mkdir()
+    for name in ("train", "eval"):
+        made = [{"input": f"{name} question {i} about topic {i}?", "output": f"Answer {i}"} for i in range(rows)]
+        (place / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in made))
+    if documents:
+        (place / "corpus.jsonl").write_text('{"id": "d", "title": "t", "text": "Answer 1 is the answer."}\n')
+
+
+@pytest.mark.parametrize("documents", [False, True])
+def test_data_that_cannot_put_the_advice_on_trial_say_what_to_bring(advise, tmp_path, documents):
+    a_data_folder(tmp_path / "desk", documents=documents)
+    code, out, _ = advise("--data", "desk", *FACTS, "--set", "needs_citations=yes", "--set", "fact_change_rate=daily")
+    said = " ".join(out.split())
+    assert code == 0
+    assert api.read_json(tmp_path / "desk" / "advice.json").hypothesis.approach == "rag"
+    bring = "bring documents (corpus.jsonl or corpus/), then run advise again."
+    assert (bring in said) == (not documents)
+    assert ("Next: bakeoff run desk" in said) == documents
+
+
+def test_the_gain_that_pays_is_said_where_a_mistake_has_a_price(advise, tmp_path):
+    a_data_folder(tmp_path / "desk", documents=True)
+    answers = (*FACTS, "--set", "requests_per_day=2000")
+    said = " ".join(advise("--data", "desk", *answers, "--error-cost", "5")[1].split())
+    gain = api.read_json(tmp_path / "desk" / "advice.json").hypothesis.margin_that_pays
+    assert f"The dearer of the two pays within a year from a gain of {100 * gain:.1f} points on; margin" in said
+    assert "pays within a year" not in advise("--data", "desk", *answers)[1]
+
+
+def test_all_that_is_remembered_is_forgotten_damaged_files_too(advise, tmp_path):
+    folder = tmp_path / "data" / "verdicts"
+    folder.mkdir(parents=True)
+    (folder / "damaged.json").write_text("{")
+    (folder / "notes.txt").write_text("mine")
+    assert "Forgot 0 of 0 verdicts." in advise("experience", "--forget-all")[1]
+    assert [one.name for one in folder.iterdir()] == ["notes.txt"]
 
 
 def test_experience_is_shown_and_forgotten(advise, tmp_path):

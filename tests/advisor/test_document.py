@@ -15,6 +15,7 @@ from advisor.render import words
 from advisor.render.document import advice_report, plain_sections
 from advisor.render.sections.costs import cost_picture
 from advisor.render.sections.summary import headline, lead
+from advisor.render.terminal import change_lines
 from harness.publish.blocks import Bullets, Facts, Lines, Paragraph, Place, Table
 from harness.publish.charts import Look, svg
 from harness.publish.markdown import to_markdown
@@ -264,3 +265,39 @@ def test_what_is_free_of_charge_can_be_drawn_too():
     picture = cost_picture(advised("task=code", prices=type(free)(free.date, "USD", figures)))
     assert isinstance(picture, Lines)
     assert "<svg" in svg(picture, Look())
+
+
+def test_what_there_is_none_of_is_said_and_no_empty_table_is_shown():
+    advice = advised("task=facts_qa", "gap=facts", "corpus_tokens=2m")
+    bare = replace(advice, answers=(), conflicts=(), risks=(), hypothesis=replace(advice.hypothesis, arms=()))
+    texts = [block.text for block in blocks(bare, Paragraph)]
+    assert "No question was answered; the odds rest on what is usual." in texts
+    assert "No risk is known that this use case has and others have not." in texts
+    captions = [table.caption for table in blocks(bare, Table)]
+    assert "Arms worth running" in [table.caption for table in blocks(advice, Table)]
+    assert not {"Arms worth running", "Risks to watch"} & set(captions)
+    assert all(table.rows for table in blocks(bare, Table))
+
+
+def test_work_that_the_bill_does_not_name_is_money_paid_once():
+    advice = advised("task=facts_qa", "gap=facts", "corpus_tokens=2m")
+    assert re.fullmatch(r"\d+ days", third_fact(advice).value)
+    bills = tuple(
+        replace(bill, items=tuple(item for item in bill.items if item.name != "building"))
+        for bill in advice.costs.approaches
+    )
+    paid = third_fact(replace(advice, costs=replace(advice.costs, approaches=bills)))
+    assert (paid.label, paid.remark) == ("To set it up", "paid once; an estimate")
+    assert paid.value.startswith("$")
+
+
+def third_fact(advice):
+    (facts,) = (block for block in advice_report(advice).summary.blocks if isinstance(block, Facts))
+    return facts.facts[2]
+
+
+def test_an_advice_that_no_answer_would_change_says_so():
+    advice = advised("task=facts_qa", "gap=facts", "corpus_tokens=2m")
+    assert "no single change of an answer would" not in list(change_lines(advice))
+    steady = replace(advice, sensitivity=replace(advice.sensitivity, flips=()))
+    assert next(change_lines(steady)) == "no single change of an answer would"

@@ -4,6 +4,7 @@ import pytest
 
 from advisor.answers import combine
 from advisor.interview import Action, Change, Given, contradictions, interview, next_key
+from advisor.questionnaire import load_questionnaire
 from advisor.recommend import recommend
 from advisor.records import Answer, Source
 
@@ -155,3 +156,21 @@ def test_a_form_seen_in_data_contradicts_nobody():
 def test_the_next_question_is_the_task_as_long_as_it_is_open():
     assert next_key(combine()) == "task"
     assert next_key(combine([Answer("task", "facts_qa", Source.TYPED)])) != "task"
+
+
+@pytest.mark.parametrize(
+    ("left", "because"),
+    [
+        ((), "every question that applies has been answered"),
+        (("latency_ms",), "the one question left open is not likely to change the advice"),
+        (("latency_ms", "consistency"), "no single answer to the 2 questions left open is likely to change the advice"),
+    ],
+)
+def test_why_nothing_more_is_asked_is_said(left, because):
+    keys = [question.key for question in load_questionnaire().questions if question.key not in left]
+    known = {"task": "facts_qa", "gap": "facts", "corpus_tokens": 2_000_000, "needs_citations": True}
+    start = combine(tuple(Answer(key, known.get(key), Source.FILE) for key in keys))
+    prompter = Scripted()
+    outcome, _ = run(prompter, start)
+    assert prompter.asked == []
+    assert outcome.because == prompter.ended == because

@@ -1,11 +1,13 @@
 """What would change the advice."""
 
+from dataclasses import replace
+
 import pytest
 
 from advisor.recommend import odds, recommend
 from advisor.records import APPROACHES
 from advisor.rules import load_knowledge
-from advisor.sensitivity import could_flip, open_questions, sensitivity
+from advisor.sensitivity import could_flip, open_questions, reversals, sensitivity
 
 CASES = [
     {"task": "classification", "gap": "form", "classes": 77, "labelled_examples": 231},
@@ -57,3 +59,10 @@ def test_the_rank_reversal_weight_is_where_the_two_draw_level():
     shifted = dict(zip(APPROACHES, odds(values, shifts=level, knowledge=knowledge), strict=True))
     assert shifted[found.approach] == pytest.approx(shifted[found.runner_up], abs=1e-3)
     assert first.needed < first.weight
+
+
+def test_without_a_runner_up_no_reason_can_change_places():
+    values = {"task": "facts_qa", "gap": "facts", "corpus_tokens": 300_000}
+    found = recommend(values)
+    assert reversals(values, found)
+    assert reversals(values, replace(found, runner_up=None)) == ()

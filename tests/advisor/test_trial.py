@@ -122,3 +122,22 @@ def test_a_file_that_is_no_toml_is_left_as_it_is(tmp_path):
         write(tmp_path)
     assert path.read_text() == "name = \n"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'name = "f\xfcr"\n', r"cannot be read as TOML \(.*0xfc.*\); mend it, and run advise again"),
+        (b"#" * (2**20 + 1), "is larger than 1 MB; mend that, and run advise again"),
+        (None, "; mend that, and run advise again"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_left_as_it_is(tmp_path, content, said):
+    path = tmp_path / "scenario.toml"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=said):
+        write(tmp_path)
+    assert path.is_dir() if content is None else path.read_bytes() == content

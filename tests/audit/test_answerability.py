@@ -3,6 +3,7 @@
 import pytest
 
 from harness.audit.answerability import answerability, unknown_documents
+from harness.audit.signs import json_values
 from harness.scenario import Case, Document
 
 LONG = "Treatment focuses on drugs that may help reduce symptoms, such as clonazepam or primidone, alone or together."
@@ -62,3 +63,9 @@ def test_a_context_id_that_names_no_document_is_named_with_its_line():
         "eval.jsonl:2: context_id 'x' names no document; give the id of a corpus row or a file's path"
     ]
     assert list(unknown_documents(cases, [], file="eval.jsonl")) == []
+
+
+def test_of_a_json_object_the_texts_and_numbers_at_its_leaves_count_lists_included():
+    text = '{"a": [1, "x", {"b": ["y", 2.5]}], "c": true, "d": null, "e": "z"}'
+    assert json_values(text) == ["1", "x", "y", "2.5", "z"]
+    assert json_values("[1, 2]") == json_values("no JSON") == []

@@ -77,6 +77,12 @@ BAD = {
     "nothing named": (["check"], "Missing argument 'DIR'"),
     "an option's value": (["run", a_scenario, "--eval-limit", "0"], "--eval-limit"),
     "no such seed": (["run", a_scenario, "--seed", "x"], "--seed"),
+    "no price": (["plan", a_scenario, "--price", "cheap"], "expected two amounts for a million tokens, as in 0.15"),
+    "a price of three parts": (["plan", a_scenario, "--price", "1/2/3"], "got '1/2/3'"),
+    "a price with two points": (["plan", a_scenario, "--price", "1.2.3/4"], "as in 0.15/0.60; got '1.2.3/4'"),
+    "a limit of nothing": (["plan", a_scenario, "--max-cost", "0"], "expected an amount above 0; got 0"),
+    "a limit that is none": (["plan", a_scenario, "--max-cost", "inf"], "expected an amount above 0; got inf"),
+    "no such experiment": (["run", a_scenario, "--experiments", "form,sedes"], "there is no experiment 'sedes'"),
     "a seed below 0": (["run", a_scenario, "--seed", "-1"], "--seed: must be a whole number, 0 or more; got -1"),
     **{
         f"{command}: no folder": ([command, nothing], "nowhere: there is no such folder or file; give a folder with")

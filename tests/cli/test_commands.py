@@ -1,18 +1,26 @@
 """The commands around a run as a user meets them: what they print, and with which exit code they end."""
 
 import csv
+import io
 import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
+from fakes import FakeWatcher
 
 from harness import api
+from harness.api import EXPLORED
+from harness.cli.compare import show_comparisons
 from harness.cli.main import COMMANDS, cli
+from harness.errors import MissingModel
+from harness.publish.console import SafeConsole
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -114,6 +122,43 @@ def test_init_on_a_folder_with_rows_writes_its_settings_only(bakeoff, scenario):
 
 
 # check and plan
+
+
+@pytest.fixture
+def labels(tmp_path):
+    """Texts under three labels, no documents."""
+    for name, count in (("eval", 12), ("train", 30)):
+        rows = [{"input": f"{name} text {n}", "output": ("red", "green", "blue")[n % 3]} for n in range(count)]
+        (tmp_path / "labels").mkdir(exist_ok=True)
+        (tmp_path / "labels" / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path / "labels"
+
+
+@pytest.mark.usefixtures("faked")
+def test_check_says_how_often_labels_occur_and_nothing_of_documents_where_there_are_none(bakeoff, labels):
+    code, out, _ = bakeoff("check", labels)
+    assert code == 0
+    assert "3 labels; the rarest has 10 training rows, the middle one 10." in out
+    assert "in some document" not in out
+
+
+def test_what_cannot_be_looked_at_without_a_model_is_said_and_the_rest_is_checked(scenario, monkeypatch):
+    def missing(name):
+        raise MissingModel(f"{name} is not here")
+
+    monkeypatch.setattr(api, "SentenceEmbedder", missing)
+    monkeypatch.setattr("harness.models.local.window_and_counter", missing)
+    watcher = FakeWatcher()
+    found = api.check(scenario, watcher=watcher)
+    assert found.audit.n_eval == 14
+    assert [note.partition(": ")[0] for note in watcher.notes] == [
+        "Near duplicates were not looked for",
+        "Lengths were not counted",
+    ]
+    (scenario / "train.jsonl").unlink()
+    watcher = FakeWatcher()
+    assert api.check(scenario, watcher=watcher).audit.n_train == 0
+    assert len(watcher.notes) == 1, "without training rows there are no near duplicates"
 
 
 @pytest.mark.usefixtures("faked")
@@ -291,3 +336,53 @@ def test_an_interrupt_that_a_library_turns_into_an_error_of_its_own_is_a_stop(mo
         signal.signal(signal.SIGINT, before)
     assert ended.value.code == 130
     assert "Stopped." in capsys.readouterr().err
+
+
+def test_the_verdict_of_an_explored_run_decides_nothing_of_an_advice(finished, tmp_path, monkeypatch):
+    from advisor import api as advisor
+    from advisor.answers import combine, parse_set
+
+    advice = advisor.advise(combine(parse_set(("task=facts_qa", "gap=facts", "corpus_tokens=2m"))))
+    advisor.write_json(replace(advice, created="2020-01-01T00:00:00Z"), tmp_path / "advice.json")
+    told = {}
+    real = api.report_data
+    for exploratory in ((), ("margin",)):
+        monkeypatch.setattr(api, "report_data", partial(_explored, real, exploratory))
+        api.report(
+            finished, options=api.ReportOptions(advice=tmp_path / "advice.json", out=tmp_path / str(exploratory))
+        )
+        told[exploratory] = (tmp_path / str(exploratory) / "report.md").read_text()
+    assert EXPLORED not in told[()]
+    assert EXPLORED in told["margin",]
+
+
+def _explored(real, exploratory, folder):
+    data = real(folder)
+    return replace(data, verdict=replace(data.verdict, exploratory=exploratory))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"schema_version": 99}, "was written by a newer version (schema 99, this one reads"),
+        ({"sections": [{"title": 3}]}, "is damaged: "),
+    ],
+)
+def test_an_advice_that_cannot_be_taken_over_is_said_with_what_to_do(bakeoff, finished, tmp_path, change, said):
+    told = {
+        "schema_version": 1, "created": "2026-01-01T00:00:00Z", "title": "T", "recommendation": {"approach": "rag"},
+        "costs": {"currency": "USD", "prices_date": "2026-01-01", "requests_per_day": 1.0, "approaches": []},
+    }  # fmt: skip
+    (tmp_path / "a.json").write_text(json.dumps(told))
+    assert bakeoff("report", finished, "--advice", tmp_path / "a.json")[0] == 0
+    (tmp_path / "a.json").write_text(json.dumps(told | change))
+    code, _, err = bakeoff("report", finished, "--advice", tmp_path / "a.json")
+    assert code == 2
+    assert said in " ".join(err.split())
+    assert "update bakeoff-advisor" in err or "write it again with `advise`" in " ".join(err.split())
+
+
+def test_with_one_arm_there_is_no_pair_and_that_is_said():
+    out = SafeConsole(file=io.StringIO(), width=100)
+    show_comparisons(out, ())
+    assert out.file.getvalue() == "There is no pair of arms to compare.\n"

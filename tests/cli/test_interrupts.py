@@ -1,7 +1,11 @@
-"""Ctrl-C that a library's C code turned into an error of its own is a stop all the same."""
+"""Ctrl-C that a library's C code turned into an error of its own is a stop all the same; shortages are sentences."""
 
+import errno
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -38,4 +42,36 @@ def test_an_interrupt_in_disguise_is_a_stop_and_an_error_of_ours_stays_one(comma
     signal.signal(signal.SIGINT, signal.default_int_handler)
     monkeypatch.setattr(command.cli, "main", broken)
     with pytest.raises(TypeError, match="an error of ours"):
+        command.main()
+
+
+def test_too_little_memory_is_a_sentence(monkeypatch, capsys):
+    def greedy(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(bakeoff.cli, "main", greedy)
+    with pytest.raises(SystemExit) as ended:
+        bakeoff.main()
+    said = "bakeoff: not enough memory. Close other programs or take fewer cases; what was done is kept.\n"
+    assert (ended.value.code, capsys.readouterr().err) == (2, said)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+@pytest.mark.parametrize("asked", ["--help", "cache"])
+@pytest.mark.usefixtures("own_cache")
+def test_a_full_disk_under_the_output_is_a_sentence(asked):
+    command = [sys.executable, "-c", "from harness.cli.main import main; main()", asked]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    said = "bakeoff: the output could not be written (No space left on device). Make room; what was done is kept.\n"
+    assert (done.returncode, done.stderr) == (2, said)
+
+
+@pytest.mark.parametrize("command", [bakeoff, advise], ids=["bakeoff", "advise"])
+def test_an_error_of_the_system_that_nobody_can_place_stays_one(command, monkeypatch):
+    def lost(*_, **__):
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(command.cli, "main", lost)
+    with pytest.raises(OSError, match="Bad file descriptor"):
         command.main()

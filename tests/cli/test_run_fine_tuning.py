@@ -217,8 +217,8 @@ def test_an_experiment_that_trains_has_its_jobs_too_where_a_budget_is_set(bakeof
     ("tuning", "endpoint", "message"),
     [
         ("epochs = 2", "", "a fine-tuning job costs money, and no price is told"),
-        ("price = -1", "", "has a price that must be a number, 0 or more"),
-        ("price = 1\nepochs = 0", "", "has a epochs that must be a whole number from 1 to 50"),
+        ("price = -1", "", "sets price, which must be a number, 0 or more"),
+        ("price = 1\nepochs = 0", "", "sets epochs, which must be a whole number from 1 to 50"),
         ('price = 1\nsuffix = "a b"', "", "letters, digits, hyphens or underscores"),
         ("price = 1\nrank = 8", "", "names 'rank'; its settings are price, epochs"),
         ("price = 1\nprice_in = 2", "price_in = 1\nprice_out = 1", "of the tuned model belong together"),

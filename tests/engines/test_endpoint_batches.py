@@ -321,6 +321,46 @@ def test_a_batch_that_was_never_begun_is_begun_by_the_same_command(scenario, tmp
     assert len(batched(folder.path)) == CASES
 
 
+def test_a_file_that_was_sent_unheard_is_deleted_by_the_same_command(scenario, tmp_path, served):
+    served.faults = [("POST /files", "after")]
+    with pytest.raises(RunStopped, match=r"The file of a batch could not be sent.* status 500.* the same command"):
+        ran(scenario, tmp_path / "run", served, arms=("prompt",), settings={"retries": 0})
+    assert served.left == ["file-0"]
+    folder = ran(scenario, tmp_path / "run", served, arms=("prompt",), settings={"retries": 0})
+    assert not errors(folder)
+    assert len(batched(folder.path)) == CASES
+    assert served.left == [], "nothing stays at the provider"
+
+
+def test_results_that_the_server_forgot_are_asked_for_again_where_they_are_given_up(scenario, tmp_path, served):
+    served.never = (("GET /files/output-batch-0", 404),)
+    with pytest.raises(RunStopped, match="does not know file output-batch-0 of batch batch-0, asked again and again"):
+        ran(scenario, tmp_path / "run", served, arms=("prompt",))
+    folder = ran(scenario, tmp_path / "run", served, arms=("prompt",), retry=True)
+    assert not errors(folder)
+    assert len(served.batches) == 2
+    lost, answered = batched(folder.path)[:CASES], batched(folder.path)[CASES:]
+    assert {one.finish for one in lost} == {"error"}
+    assert {one.finish for one in answered} == {"stop"}
+    assert sum(one.money for one in lost) > sum(one.money for one in answered), "counted at its worst case"
+
+
+def test_answers_of_a_batch_without_counted_tokens_are_estimated_and_said_to_be(scenario, tmp_path, served):
+    def uncounted(found):
+        return [json.dumps(told(json.loads(one))).encode() for one in found]
+
+    def told(one):
+        del one["response"]["body"]["usage"]
+        return one
+
+    served.lines = uncounted
+    folder = ran(scenario, tmp_path / "run", served, arms=("prompt",))
+    assert not errors(folder)
+    assert not any(one.counted for one in batched(folder.path))
+    assert all(one.tokens_in > 0 for one in folder.predictions()["prompt"].values())
+    assert folder.provenance().spent.estimated == CASES
+
+
 def test_a_server_that_is_not_heard_of_any_more_ends_the_run_and_not_the_batch(scenario, tmp_path, served, monkeypatch):
     monkeypatch.setattr("harness.models.batches.LONGEST_SILENCE", 0.5)
     served.never = (("GET /batches/", 503),)

@@ -12,6 +12,7 @@ from harness.errors import InputProblems, RunFolderError, RunStopped, UserError
 from harness.experiment.latency import latency_cases
 from harness.experiment.options import RunOptions, Silent
 from harness.experiment.run import prepare, run_prepared
+from harness.models.endpoint import CannotHold
 from harness.scenario_file.endpoint import EndpointSettings
 from harness.scenario_file.read import Overrides
 from harness.store import RunFolder
@@ -220,3 +221,44 @@ def test_the_ledger_survives_a_torn_line(scenario, tmp_path, served):
     (folder.path / "whole.json").unlink(missing_ok=True)
     again = ran(scenario, tmp_path / "run", server)
     assert len(again.predictions()["prompt"]) == 20
+
+
+def labelled(folder, *, toml=""):
+    """Two labels, each the last word of its text, as the server answers."""
+    folder.mkdir()
+    rows = [
+        {"input": f"Text {n}: is it yes or no? It is {('yes', 'no')[n % 2]}", "output": ("yes", "no")[n % 2]}
+        for n in range(20)
+    ]
+    (folder / "eval.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "scenario.toml").write_text(f'kind = "labels"\n{toml}')
+    return folder
+
+
+def test_where_answers_cannot_be_held_to_labels_the_run_ends_before_its_first_question(tmp_path, served):
+    path, server = labelled(tmp_path / "s", toml="held_to_labels = true\n"), served()
+    with pytest.raises(CannotHold):
+        ran(path, tmp_path / "run", server, arms=("prompt",))
+    assert not RunFolder(tmp_path / "run").predictions()
+    assert not any("Text" in question for question in server.asked), "only a trial was sent"
+
+
+def test_where_answers_cannot_be_held_to_a_schema_the_run_ends_before_its_first_question(tmp_path, served):
+    path, server = labelled(tmp_path / "s", toml="held_to_schema = true\n"), served()
+    rows = [{"input": f"Text {n}", "output": json.dumps({"n": n})} for n in range(20)]
+    (path / "eval.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (path / "scenario.toml").write_text('kind = "json"\nheld_to_schema = true\n')
+    with pytest.raises(CannotHold):
+        ran(path, tmp_path / "run", server, arms=("prompt",))
+    assert not any("Text" in question for question in server.asked), "only a trial was sent"
+
+
+def test_of_tuned_arms_only_those_that_are_served_under_a_name_take_part(scenario, tmp_path, served):
+    folder = ran(
+        scenario, tmp_path / "run", served(), arms=("prompt", "lora", "rag_lora"), settings={"adapters": {"lora": "t"}}
+    )
+    assert set(folder.predictions()) == {"dummy", "prompt", "lora"}
+    (left,) = folder.left_out()
+    assert left.arm == "rag_lora"
+    assert "its weights are not here to be tuned" in left.reason
+    assert "is served as t" in folder.recipe("lora").notes[0]

@@ -96,3 +96,12 @@ def test_a_limit_on_latency_is_held_against_the_slowest_twentieth():
         "500 ms."
     }
     assert found({"latency_ms": 1000}, trial(READS, costs=[slow])) == {}
+
+
+def test_without_documents_nobody_can_say_that_the_misses_are_in_form():
+    values = {"lora": 0.7, "rag": 0.3, "prompt": 0.3, "dummy": 0.0}
+    facts, gaps = {"rag": 0.30, "prompt": 0.30, "lora": 0.3}, {("rag", "prompt"): LEVEL}
+    assert "gap" in found({"gap": "facts"}, trial(values, facts, fact_gaps=gaps))
+    bare = replace(STORED, documents=0)
+    assert found({"gap": "facts"}, trial(values, facts, fact_gaps=gaps, stored=bare)) == {}
+    assert found({"gap": "form"}, trial(READS, {"rag": 0.31, "prompt": 0.09}, stored=bare)) == {}

@@ -4,6 +4,7 @@ import json
 import random
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,7 @@ from harness.errors import InputProblems
 from harness.experiment.budget import FILE, Tally, common_causes, normalised
 from harness.generation import isolation
 from harness.generation.isolation import BadAnswer, TookTooLong, completed, said
-from harness.models.base import Completion
+from harness.models.base import Completion, Message
 from harness.records import CONTROL, Prediction
 from harness.scenario import USUAL_BUDGET, ErrorBudget
 from harness.scenario_file.budget import error_budget
@@ -318,3 +319,14 @@ def test_many_overlong_prompts_do_not_stop_an_arm_that_answers_the_others(tmp_pa
     assert sum("window is 300" in (made.error or "") for made in found.values()) == 12
     assert (len(found), finished.verdict.left_out) == (42, ())
     assert RunFolder(out).has("verdict.json")
+
+
+def test_outside_the_main_thread_nothing_can_be_interrupted_so_there_is_no_time_limit():
+    model = FakeModel(before_batch=lambda prompts: time.sleep(0.05))
+
+    def answer():
+        return completed(model.start([model.render([Message("user", "x")])], max_new_tokens=3), (0,), seconds=0.01)[0]
+
+    assert isinstance(answer(), TookTooLong)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(answer).result().text == "unknown"

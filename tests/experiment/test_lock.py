@@ -1,12 +1,16 @@
 """What decides stands from the first eval prediction on."""
 
 import json
+from dataclasses import replace
 
 import pytest
-from fakes import fake_run, tiny_scenario, write_scenario_files
+from fakes import fake_run, prepared, tiny_scenario, write_scenario_files
 
 from harness import api
 from harness.errors import UserError
+from harness.experiment.lock import RuleChanged
+from harness.experiment.options import RunOptions, Silent
+from harness.experiment.run import look_back, opened
 
 
 @pytest.fixture
@@ -152,3 +156,24 @@ def test_earlier_verdicts_on_the_same_cases_are_counted_beside_the_verdict(path,
     assert third.verdict.cautions[0].startswith("2 verdicts were drawn")
     api.report(tmp_path / "third")
     assert "2 verdicts were drawn from these cases before" in (tmp_path / "third" / "report.md").read_text()
+
+
+@pytest.mark.parametrize("explore", [False, True])
+def test_a_verdict_that_another_run_came_to_meanwhile_is_looked_back_at(path, tmp_path, explore):
+    """As where several runs are begun together, before the others have answers."""
+    options = RunOptions(out=tmp_path / "mine", quick=True, explore=explore, use_cache=False)
+    ready = prepared(path, options=options)
+    with opened(ready, options=options, watcher=Silent()) as begun:
+        look_back(begun, ready, options)
+        assert not begun.folder.has("exploratory.json"), "nobody came to a verdict yet"
+        set_rule(path, "margin = 0.05", "margin = 0.01")
+        fake_run(path, tmp_path / "other", quick=True)
+        look_back(replace(begun, resumed=True), ready, options)
+        assert not begun.folder.has("exploratory.json"), "a run with answers looked when it began"
+        if explore:
+            look_back(begun, ready, options)
+            said = ("margin was 0.01, now it is 0.05",)
+            assert begun.folder.read("exploratory.json", tuple[str, ...]) == said
+        else:
+            with pytest.raises(RuleChanged, match=r"margin was 0\.01, now it is 0\.05"):
+                look_back(begun, ready, options)

@@ -12,7 +12,7 @@ from harness import api, spool, store
 from harness.engines import answering
 from harness.experiment.score import score_cases
 from harness.export.tables import flat_tables
-from harness.lines import ByName, Lines, by_name, in_parts
+from harness.lines import AllOf, ByName, Lines, Pairs, by_name, in_parts
 from harness.publish.html import to_html
 from harness.publish.markdown import to_markdown
 from harness.records import CaseScore, Prediction
@@ -192,3 +192,27 @@ def test_a_stopped_arm_is_scored_on_what_it_answered():
     found = score_cases(cases, given, kind=Kind.LABELS, labels=("yes", "no"), stopped=("a",))
     assert [(row.case_id, row.answer) for row in found] == [("2", "yes")]
     assert len(score_cases(cases, given, kind=Kind.LABELS, labels=("yes", "no"))) == 4
+
+
+def test_records_by_name_and_arm_are_found_counted_and_gone_through():
+    arms = {"prompt": {"1": "a", "2": "b"}, "rag": {"2": "c"}}
+    pairs, all_ = Pairs(arms), AllOf(arms)
+    assert list(pairs) == [("1", "prompt"), ("2", "prompt"), ("2", "rag")]
+    assert (len(pairs), pairs["2", "rag"]) == (3, "c")
+    asked = (("2", "rag"), ("1", "rag"), ("1", "lora"), "prompt")
+    assert [key in pairs for key in asked] == [True, False, False, False]
+    assert (list(all_), len(all_)) == (["a", "b", "c"], 3)
+    assert "c" in all_
+    assert "d" not in all_
+
+
+def test_what_lies_on_disk_is_shown_by_its_number_and_kind_and_not_by_its_content(large):
+    large()
+    cases = [Case(str(n), "secret", "x") for n in range(1_500)]
+    found = spool.kept(iter(cases), Case)
+    assert isinstance(found, spool.Spooled)
+    assert repr(found) == f"<1,500 Case records in {found.path.name}>"
+    assert found == spool.kept(iter(cases), Case)
+    assert hash(found) == hash(spool.kept(iter(cases), Case))
+    assert found != spool.kept(iter(cases[1:]), Case)
+    assert list(found) == cases

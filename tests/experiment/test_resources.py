@@ -178,3 +178,33 @@ def test_documents_take_memory_until_they_are_kept_on_disk():
     assert held > none + 100
     assert on_disk < none + 500
     assert on_disk < hardly_more < on_disk + 50
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "there"),
+    [
+        (f"{3 * 2**20}\n", f"{2**20}\n", 2.0),
+        ("max\n", "1\n", 64.0),
+        (f"{2**20}\n", f"{3 * 2**20}\n", 0.0),
+        ("odd\n", "1\n", 64.0),
+        (None, None, 64.0),
+    ],
+)
+def test_what_a_container_leaves_counts_where_it_is_less_than_what_is_free(tmp_path, monkeypatch, limit, used, there):
+    for name, content in (("memory.max", limit), ("memory.current", used)):
+        if content is not None:
+            (tmp_path / name).write_text(content)
+    free = namedtuple("free", "available")(64 * 2**20)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    monkeypatch.setattr("harness.experiment.resources.CONTAINER", tmp_path)
+    assert room(tmp_path).memory_mb == there
+
+
+def test_where_nobody_can_say_how_much_disk_is_free_it_is_not_too_little(tmp_path, monkeypatch):
+    def unknown(path):
+        raise OSError("not supported")
+
+    monkeypatch.setattr(shutil, "disk_usage", unknown)
+    found = room(tmp_path)
+    assert (found.disk_mb, found.cache_mb) == (None, None)
+    assert too_little(Needs(0.0, 1e9, 1e9), found) == ()

@@ -263,3 +263,22 @@ def test_a_rule_changed_in_the_folder_is_refused_before_the_verdict(scenario, ou
     path.write_text(path.read_text().replace("0.05,", "0.01,", 1))
     with pytest.raises(RunFolderError, match="was changed after the run had begun"):
         fake_run(scenario, out, quick=True, overrides=FEW_ARMS)
+
+
+def test_criteria_may_be_weighed_anew_after_the_verdict(tmp_path, out):
+    path = write_scenario_files(tmp_path / "s", tiny_scenario(cases=14))
+    assert fake_run(path, out, overrides=FEW_ARMS).verdict.standing is None
+    with (path / "scenario.toml").open("a") as stream:
+        stream.write("[criteria]\nquality = 2\nrisk = 1\n")
+    watcher = FakeWatcher()
+    again = fake_run(path, out, overrides=FEW_ARMS, watcher=watcher)
+    assert again.verdict.standing.weights == {"quality": 2, "risk": 1}
+    assert any(note.startswith("Everything is answered already") for note in watcher.notes)
+    assert RunFolder(out).verdict().standing == again.verdict.standing
+
+
+def test_weights_of_nothing_that_was_measured_weigh_nothing(tmp_path, out):
+    path = write_scenario_files(tmp_path / "s", tiny_scenario(cases=14))
+    with (path / "scenario.toml").open("a") as stream:
+        stream.write("[criteria]\nquality = 0\nfreshness = 1\n")
+    assert fake_run(path, out, overrides=FEW_ARMS).verdict.standing is None

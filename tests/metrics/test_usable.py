@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness.metrics.form import in_form
 from harness.metrics.usable import fault_of
 from harness.scenario import Kind
 
@@ -38,3 +39,11 @@ def test_json_is_usable_as_an_object_with_every_key(text, fault):
 @pytest.mark.parametrize("kind", [Kind.SHORT_ANSWER, Kind.FREE_TEXT])
 def test_any_text_can_be_used_as_text(kind):
     assert fault_of("", kind=kind) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [('{"name": "A", "date": 1, "more": 2}', True), ('{"name": "A"}', False), ("[1]", False), (" ", False)],
+)
+def test_json_is_of_the_form_asked_for_as_an_object_with_every_key(text, good):
+    assert in_form(text, kind=Kind.JSON, keys=("name", "date")) is good

@@ -11,7 +11,7 @@ import pytest
 from harness.errors import MissingModel, UserError
 from harness.judging.judge import Question, judge_pairs
 from harness.models.base import Message, Stop
-from harness.models.endpoint import BATCH, CannotHold, EndpointFailed, EndpointModel
+from harness.models.endpoint import BATCH, CannotHold, EndpointFailed, EndpointModel, split_address
 
 KEY = "sk-secret-of-this-test"
 
@@ -178,6 +178,7 @@ def test_a_cut_response_is_asked_for_again(endpoint):
         (b'{"choices": []}', "no chat completion"),
         (b'{"choices": [{}]}', "no chat completion"),
         (completion("", finish="content_filter"), "content filter"),
+        (completion("half \ud83d"), "holds halves of characters"),
     ],
 )
 def test_an_answer_that_is_none_fails(endpoint, body, says):
@@ -293,3 +294,12 @@ def test_an_endpoint_can_judge(endpoint):
     question = Question("c", "France?", ("Paris",), "rag", "Paris", "lora", "Lyon")
     (found,) = judge_pairs(model_at(endpoint), [question], instruction="Name the capital.")
     assert (found.forward, found.backward, found.verdict) == ("first", "second", "tie")
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [("http://h:8000/v1", "h:8000"), ("http://h:0/v1", None), ("http://[::1/v1", None), ("http://h:port/v1", None)],
+)
+def test_an_address_has_parts_or_is_none(address, host):
+    parts = split_address(address)
+    assert (parts.netloc if parts else None) == host

@@ -1,6 +1,7 @@
 import base64
 
 import pytest
+from PIL import Image
 
 from harness.errors import UserError
 from harness.publish.brand import PLAIN
@@ -89,6 +90,40 @@ def test_a_logo_that_is_no_picture_is_refused(tmp_path, content):
     (tmp_path / "logo.png").write_bytes(content)
     with pytest.raises(UserError, match=r"logo .*is not a PNG, JPEG or SVG picture"):
         read_client(written(tmp_path, 'logo = "logo.png"'))
+
+
+@pytest.mark.parametrize(("width", "allowed"), [(6000, True), (6001, False)])
+def test_a_logo_of_too_many_pixels_is_refused_before_it_is_unpacked(tmp_path, width, allowed):
+    Image.new("1", (width, 5000)).save(tmp_path / "logo.png")
+    path = written(tmp_path, 'logo = "logo.png"')
+    if allowed:
+        assert read_client(path).brand.logo.width == width
+    else:
+        with pytest.raises(UserError, match=r"logo .*logo.png has more than 30 million pixels; make it smaller"):
+            read_client(path)
+
+
+@pytest.mark.parametrize(
+    ("prices", "words"),
+    [
+        (
+            'currency = "usd"\ninput = 1\noutput = 1',
+            "currency must be three capital letters such as \"USD\"; got 'usd'",
+        ),
+        ("currency = 840\ninput = 1\noutput = 1", 'currency must be three capital letters such as "USD"; got 840'),
+        ('currency = "USD"\ninput = -1\noutput = 1', "input must be a number from 0 to a million; got -1"),
+        ('currency = "USD"\ninput = 1\noutput = true', "output must be a number from 0 to a million; got True"),
+        ('currency = "USD"\ninput = nan\noutput = 1', "input must be a number from 0 to a million; got nan"),
+        (
+            'currency = "USD"\ninput = 1\noutput = 0x' + "f" * 5000,
+            "output must be a number from 0 to a million; got a number of thousands of digits",
+        ),
+    ],
+)
+def test_a_price_that_is_none_is_named(tmp_path, prices, words):
+    with pytest.raises(UserError) as told:
+        read_client(written(tmp_path, f"[prices]\n{prices}\n"))
+    assert words in str(told.value)
 
 
 @pytest.mark.parametrize(

@@ -181,7 +181,16 @@ def test_a_day_is_written_out(moment, text):
 
 @pytest.mark.parametrize(
     ("amount", "written"),
-    [(0, "$0"), (0.0012, "$0.0012"), (9.5, "$9.50"), (125, "$130"), (1050, "$1,100"), (12_345, "$12,000")],
+    [
+        (None, "not measured"),
+        (NAN, "not measured"),
+        (0, "$0"),
+        (0.0012, "$0.0012"),
+        (9.5, "$9.50"),
+        (125, "$130"),
+        (1050, "$1,100"),
+        (12_345, "$12,000"),
+    ],
 )
 def test_money_has_two_figures_and_halves_go_up(amount, written):
     assert numbers.money(amount, "USD") == written

@@ -7,6 +7,7 @@ import zipfile
 import docx
 import pytest
 import samples
+from docx.opc.constants import RELATIONSHIP_TYPE
 from docx.oxml.ns import qn
 from docx.shared import Pt
 from fakes import HereInstead
@@ -21,6 +22,7 @@ from harness.publish.word import to_docx
 BRAND = Brand(
     client="Harbour <Trust>", firm="Keel & Sons", contact=("Ada", "ada@example.org"), confidentiality="Secret"
 )
+ATTACHED = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/attachedTemplate"
 SVG = (
     b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 120 40"><rect width="120" height="40" fill="#7a1f5c"/></svg>'
 )
@@ -209,6 +211,44 @@ def test_nothing_of_the_templates_old_body_is_left_in_the_file():
     plain = Report("T", "", Section("S", "verdict", (Paragraph("x"),)), ())
     made = to_docx(plain, PLAIN, template=buffer.getvalue())
     assert [name for name in zipfile.ZipFile(io.BytesIO(made)).namelist() if "media" in name] == []
+
+
+def test_a_placeholder_whose_letters_look_different_is_filled_in_once():
+    document = docx.Document(io.BytesIO(house()))
+    paragraph = document.add_paragraph("For {{cli")
+    paragraph.add_run("ent}}").bold = True
+    document.add_paragraph("{{report}}")
+    buffer = io.BytesIO()
+    document.save(buffer)
+    texts = [p.text for p in opened(to_docx(samples.every_block(), BRAND, template=buffer.getvalue())).paragraphs]
+    assert texts[0] == "For Harbour <Trust>"
+
+
+def test_the_path_of_the_template_that_a_template_was_made_from_reaches_no_client():
+    document = docx.Document(io.BytesIO(house("{{report}}")))
+    part = document.part.part_related_by(RELATIONSHIP_TYPE.SETTINGS)
+    link = part.relate_to("file:///C:/Users/ada/secret.dotx", ATTACHED, is_external=True)
+    settings = document.settings.element
+    settings.append(settings.makeelement(qn("w:attachedTemplate"), {qn("r:id"): link}))
+    buffer = io.BytesIO()
+    document.save(buffer)
+    made = to_docx(samples.every_block(), BRAND, template=buffer.getvalue())
+    with zipfile.ZipFile(io.BytesIO(made)) as packed:
+        assert not any(b"secret.dotx" in packed.read(name) for name in packed.namelist())
+        assert b"attachedTemplate" not in packed.read("word/settings.xml")
+
+
+def test_a_style_that_a_template_lacks_is_made_after_its_normal_one():
+    document = docx.Document(io.BytesIO(house("{{report}}")))
+    styles = document.styles
+    styles.element.remove(styles["List Bullet"].element)
+    styles.element.remove(styles["Caption"].element)
+    buffer = io.BytesIO()
+    document.save(buffer)
+    made = opened(to_docx(samples.every_block(), BRAND, template=buffer.getvalue()))
+    assert made.styles["Caption"].base_style.name == "Normal"
+    assert [p.style.name for p in made.paragraphs].count("Caption") == 7
+    assert len([p for p in made.paragraphs if p.text.startswith("• ")]) == 2
 
 
 def test_a_client_whose_name_is_a_placeholder_stays_what_it_is():

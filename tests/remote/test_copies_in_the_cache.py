@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from machines import there
 
 from harness.cli.cache import cache
-from harness.engines.cached import overview, remove
+from harness.engines.cached import LEFT, overview, remove
 from harness.engines.doctor import findings
 from harness.publish.numbers import storage
 from harness.remote.kept import COPIES, FOLDERS, NOT_UPLOADED, SET_ASIDE
@@ -184,6 +184,18 @@ def test_what_is_half_fetched_goes_after_a_day_but_not_the_last_copy(one, url):
     old(work)
     assert remove(before=math.inf, folders=FOLDERS).count == 1
     assert [path.name for path in work.iterdir()] == ["one-old"]
+
+
+def test_what_could_not_be_deleted_to_its_end_is_shown_and_goes(one, url):
+    folder = uploaded(one, url)
+    rest = folder.parent / ".gone-1234"
+    rest.mkdir()
+    (rest / "predictions.jsonl").write_bytes(LINES)
+    old(rest)
+    assert kinds()[LEFT] == (1, False)
+    assert remove(before=time.time() - DAY, folders=FOLDERS).count == 1
+    assert not rest.exists()
+    assert folder.exists()
 
 
 def test_doctor_counts_them(one, url):

@@ -52,6 +52,20 @@ def test_an_experiment_has_its_question_its_sentences_and_its_numbers():
     assert table.rows[2] == ("judge", "people", "–", "0.41 (0.20 to 0.60)", "80")
 
 
+def test_readings_are_written_in_their_units():
+    readings = (
+        Reading("rag", "a", "seconds", 75.0, n=1, unit="seconds"),
+        Reading("rag", "b", "count", 1234.0, n=1, unit="count"),
+        Reading("rag", "c", "share", 0.5, n=1, unit="share"),
+        Reading("rag", "d", "score", 0.5, n=1, unit="points"),
+        Reading("rag", "e", "kappa", 0.5, n=1, unit="ratio"),
+    )
+    data = replace(builders.winner(), findings=(Finding("latency", ("x",), readings),))
+    [table] = experiment_tables_section(data).blocks
+    written = [row[2 + place] for place, row in enumerate(table.rows)]
+    assert written == ["1 min 15 s", "1,234", "50 %", "50 points", "0.50"]
+
+
 def test_a_learning_curve_is_a_line_over_the_examples_and_arms_that_need_none_are_levels():
     readings = (READINGS[0], replace(READINGS[1], condition="1,200 examples"))
     [picture] = blocks(section(Finding("learning_curve", (), readings)), Lines)
@@ -80,6 +94,20 @@ def test_losses_are_counted_by_what_went_wrong_only_where_the_right_document_is_
     [row] = picture.rows
     assert (row.label, sum(row.sizes), row.sizes[0]) == ("RAG", 40, 22)
     assert "RAG: 22 right" in picture.alt
+
+
+def test_an_arm_that_was_not_scored_has_no_losses():
+    data = builders.winner()
+    hits = tuple(
+        replace(one, values={**one.values, "hit_at_k": 1.0}) if one.arm.startswith("rag") else one
+        for one in data.case_scores
+    )
+    without = tuple(one for one in hits if one.arm != "rag")
+    rows = [
+        [row.label for row in blocks(losses_section(replace(data, case_scores=one)), Parts)[0].rows]
+        for one in (hits, without)
+    ]
+    assert rows == [["RAG + LoRA", "RAG"], ["RAG + LoRA"]]
 
 
 def test_what_was_asked_for_later_is_said_to_be_exploratory():

@@ -1,18 +1,20 @@
 """The first page, by what the trial came to."""
 
+import math
 from dataclasses import replace
 
 import builders
 import msgspec
 import pytest
 
-from harness.publish.blocks import Bullets, Facts, Paragraph
+from harness.publish.blocks import Bullets, Facts, Lines, Paragraph, Scatter
 from harness.publish.client_file import TokenPrices
 from harness.publish.markdown import to_markdown
 from harness.records import Finding, OtherVerdict, Reading, Reversal, Standing, Stopped, VerdictKind
 from harness.report.advice_file import AdviceFile, Bills
 from harness.report.content import build_report
 from harness.report.sections.cases import cases_section
+from harness.report.sections.cost import cost_section
 from harness.report.sections.examples import examples_section
 from harness.report.sections.runs import changes, runs_section
 from harness.report.sections.summary import (
@@ -185,6 +187,105 @@ def test_without_prices_there_is_no_section_on_volume_and_with_the_clients_there
     [table] = [block for block in section.blocks if hasattr(block, "rows")]
     assert [column.title for column in table.columns] == ["Arm", "Priced as", "1,000 requests"]
     assert table.rows[0] == ("RAG + LoRA (recommended)", "one price for all", "$0.69")
+
+
+def brought(currency="USD", **once):
+    """An advice whose bills differ in what is paid once, by approach."""
+    bills = [
+        {"approach": name, "once": paid, "monthly": 0.0, "per_request": 0.0, "items": []} for name, paid in once.items()
+    ]
+    told = {"currency": currency, "prices_date": "2026-01-01", "requests_per_day": 800.0, "approaches": bills}
+    return AdviceFile("2026-01-01T00:00:00Z", "T", "rag", (), msgspec.convert(told, Bills))
+
+
+def priced_winner(advice, **tokens):
+    data = builders.winner()
+    costs = tuple(replace(one, tokens_in=tokens.get(one.arm, one.tokens_in)) for one in data.costs)
+    return replace(data, costs=costs, advice=advice, prices=TokenPrices("USD", 1.0, 10.0))
+
+
+@pytest.mark.parametrize(
+    ("once", "tokens", "said"),
+    [
+        (
+            {"rag_fine_tuning": 0.0, "prompting": 1000.0},
+            {"rag_lora": 600.0, "prompt": 300.0},
+            "Above about 9,100 requests a day the prompt is cheaper over the first year; below it, RAG + LoRA.",
+        ),
+        (
+            {"rag_fine_tuning": 1000.0, "prompting": 0.0},
+            {"rag_lora": 300.0, "prompt": 600.0},
+            "Above about 9,100 requests a day RAG + LoRA is cheaper over the first year; below it, the prompt.",
+        ),
+        (
+            {"rag_fine_tuning": 1000.0, "prompting": 0.0},
+            {"rag_lora": 600.0, "prompt": 300.0},
+            "The prompt is cheaper than RAG + LoRA over the first year at every volume looked at.",
+        ),
+        (
+            {"rag_fine_tuning": 0.0, "prompting": 1000.0},
+            {"rag_lora": 300.0, "prompt": 300.0},
+            "RAG + LoRA is cheaper than the prompt over the first year at every volume looked at.",
+        ),
+        (
+            {"rag_fine_tuning": 1000.0, "prompting": 1000.0},
+            {"rag_lora": 300.0, "prompt": 300.0},
+            "RAG + LoRA and the prompt cost the same over the first year.",
+        ),
+    ],
+)
+def test_where_two_arms_cost_the_same_is_said(once, tokens, said):
+    section = volume_section(priced_winner(brought(**once), **tokens))
+    [sentences] = blocks(section, Bullets)
+    assert sentences.items == (said,)
+    [picture] = blocks(section, Lines)
+    assert [round(dot.x, -2) for dot in picture.dots] == ([9100.0] if "Above" in said else [])
+
+
+def test_without_a_bill_for_the_recommended_arm_nothing_is_said_to_be_cheaper():
+    section = volume_section(priced_winner(brought(prompting=0.0, rag=10.0)))
+    assert blocks(section, Bullets) == []
+    [picture] = blocks(section, Lines)
+    assert (len(picture.lines), picture.dots) == (2, ())
+
+
+def test_bills_in_another_currency_are_left_out_and_named():
+    section = volume_section(priced_winner(brought("EUR", rag_fine_tuning=1.0, prompting=2.0)))
+    said = blocks(section, Paragraph)[-1].text
+    assert said.endswith("The advice's costs of building and upkeep are in EUR and so are left out.")
+    assert blocks(section, Lines) == []
+
+
+def test_where_nothing_was_timed_or_counted_no_picture_is_drawn():
+    data = builders.winner()
+    costs = tuple(
+        replace(one, tokens_in=math.nan, latency_p50=None, latency_p95=None, latency_n=0) for one in data.costs
+    )
+    section = cost_section(replace(data, costs=costs))
+    assert [type(block).__name__ for block in section.blocks] == ["Table", "Paragraph"]
+    assert {row[3] for row in section.blocks[0].rows} == {"not measured"}
+    assert "They were sent one at a time on the run's machine" in section.blocks[1].text
+    assert cost_fact(replace(data, costs=costs), "rag").value == "not measured"
+    assert cost_fact(replace(data, costs=()), "rag").value == "not measured"
+
+
+def test_a_quality_that_one_arm_alone_has_is_set_against_no_cost():
+    data = builders.winner()
+    alone = cost_section(replace(data, costs=tuple(one for one in data.costs if one.arm == "rag")))
+    assert not any(isinstance(block, Scatter) for block in alone.blocks)
+    assert any(isinstance(block, Scatter) for block in cost_section(data).blocks)
+
+
+def test_a_tie_that_recommends_none_is_told_to_choose_by_cost():
+    data = builders.tie()
+    said = next_step(replace(data, verdict=replace(data.verdict, arm=None)))
+    assert said == "Choose by cost, speed and upkeep: quality does not tell these arms apart."
+
+
+def test_where_nobody_can_say_how_many_cases_are_missing_no_number_is_told():
+    data = builders.not_enough_cases()
+    said = next_step(replace(data, verdict=replace(data.verdict, cases_needed=None)))
+    assert said == "Collect more cases of the same kind, then run the full trial; nothing need be set up anew."
 
 
 def test_examples_are_those_that_differ_most_and_the_rule_is_stated():

@@ -120,6 +120,17 @@ def test_sizes_are_compared_on_a_part_of_a_large_collection(monkeypatch):
     assert "dense, 75 words, among 70 documents" in [trial.value for trial in found.choice.tried]
 
 
+def test_sizes_are_compared_on_all_documents_where_the_examples_name_none(monkeypatch):
+    """Which document holds an answer is then known by looking through all of them."""
+    cases, documents = planted(60)
+    monkeypatch.setattr(choose, "MOST_DOCUMENTS", 70)
+    more = [Document(f"other{n}", "", f"Other{n} stands there.") for n in range(100)]
+    found = chosen([replace(case, context_id=None) for case in cases], [*documents, *more])
+    tried = [trial.value for trial in found.choice.tried]
+    assert "dense, 75 words" in tried
+    assert not any("among" in one for one in tried)
+
+
 def test_quick_tries_three_ways_at_one_size_and_reranks_nothing():
     found = chosen(*planted(), quick=True)
     assert [t.value for t in found.choice.tried] == ["dense, 150 words", "bm25, 150 words", "hybrid, 150 words"]

@@ -45,6 +45,8 @@ WHOLE = '[advice]\ndate = 2026-11-25\napproach = "rag"\nhypothesis = "It wins."\
         ('[advice]\ndate = 2026-11-25\napproach = "magic"', "'advice.approach' must be one of prompting, few_shot"),
         ('[advice]\ndate = 2026-11-25\napproach = "rag"\nbnd = "x"', "unknown setting 'advice.bnd'"),
         ('[advice]\ndate = 2026-11-25\napproach = "rag"\nband = 3', "'advice.band' must be a text"),
+        (f"{WHOLE}margin_that_pays = 2", "'advice.margin_that_pays' must be a number between 0 and 1; got 2"),
+        (f"{WHOLE}margin_that_pays = true", "'advice.margin_that_pays' must be a number between 0 and 1; got true"),
         ('[advice]\ndate = 2026-11-25\napproach = "rag"\nanswers = 3', "'advice.answers' must be a table"),
         (
             '[advice]\ndate = 2026-11-25\napproach = "rag"\n[advice.answers]\ngap = []',

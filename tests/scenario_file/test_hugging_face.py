@@ -180,3 +180,34 @@ def test_a_hub_that_cannot_be_reached_is_one_sentence(monkeypatch, tmp_path):
     monkeypatch.setattr(datasets, "load_dataset", unreachable)
     with pytest.raises(UserError, match="could not be fetched: Couldn't reach"):
         api.init_source(api.Path("hf:/owner/name"), into=tmp_path)
+
+
+def test_a_dataset_of_the_hub_becomes_a_scenario_named_after_it(saved, monkeypatch, tmp_path):
+    import datasets
+
+    asked = []
+    monkeypatch.setattr(
+        datasets, "load_dataset", lambda *named: asked.append(named) or datasets.load_from_disk(str(saved / "both"))
+    )
+    monkeypatch.chdir(tmp_path)
+    made = api.init_source(api.Path("hf:/owner/name/part"), columns=COLUMNS)
+    assert asked == [("owner/name", "part")]
+    assert (made.n_train, made.n_eval) == (40, 20)
+    assert {case.output for case in made.scenario.cases} == {"card", "loan"}
+    assert (tmp_path / "part" / "eval.jsonl").exists()
+
+
+def test_a_dataset_that_is_too_large_is_refused_unread(saved, monkeypatch):
+    monkeypatch.setattr("harness.scenario_file.hugging_face.LARGEST_TABLE", 1)
+    with pytest.raises(InputProblems, match="is larger than 0 MB; take a part of it"):
+        read_saved_dataset(saved / "one")
+
+
+def test_a_dataset_whose_labels_are_all_untold_is_refused(tmp_path):
+    import datasets
+
+    labels = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["card", "loan"])})
+    rows = datasets.Dataset.from_dict({"text": ["a", "b"], "label": [-1, -1]}, features=labels)
+    rows.save_to_disk(str(tmp_path / "d"))
+    with pytest.raises(InputProblems, match="the dataset has no rows with labels that are told"):
+        read_saved_dataset(tmp_path / "d")

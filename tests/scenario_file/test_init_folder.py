@@ -4,7 +4,9 @@ import csv
 import json
 import tomllib
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from harness.errors import InputProblems
 from harness.scenario import Kind
@@ -173,3 +175,24 @@ def test_force_on_a_folder_keeps_what_its_settings_say(tmp_path):
     (tmp_path / "scenario.toml").write_text("seed = 7\n")
     assert init_folder(tmp_path, into=tmp_path, columns=ColumnMap(), force=True).scenario.seed == 7
     assert read_scenario(tmp_path).seed == 7
+
+
+def test_a_cell_that_only_begins_like_a_list_is_one_reference_and_a_list_stays_a_list(tmp_path):
+    rows = [("a", "1", "[see note"), ("b", "2", '["two", "zwei"]'), ("c", "3", "[]"), ("d", "4", "four")]
+    path = table(tmp_path, rows, header=("question", "answer", "also"))
+    columns = ColumnMap(input="question", output="answer", references="also")
+    init_folder(path, into=tmp_path / "new", columns=columns)
+    found = lines(tmp_path / "new/eval.jsonl") + lines(tmp_path / "new/train.jsonl")
+    assert {row["input"]: row.get("references", []) for row in found} == {
+        "a": ["[see note"],
+        "b": ["two", "zwei"],
+        "c": [],
+        "d": ["four"],
+    }
+
+
+def test_a_cell_that_is_no_text_costs_its_row_and_names_the_column(tmp_path):
+    held = pyarrow.table({"question": [b"raw", b"raw"] + [b"raw"] * 2, "answer": ["1", "2", "3", "4"]})
+    parquet.write_table(held, tmp_path / "t.parquet")
+    said = refusal(tmp_path / "t.parquet")
+    assert any("the cell in column 'question' cannot be written as text (" in one for one in said)

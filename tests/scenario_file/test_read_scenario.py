@@ -242,3 +242,16 @@ def test_impossible_options_are_named(tmp_path):
 def test_a_setting_that_does_nothing_here_is_warned_of(tmp_path, setting, said):
     made = folder(tmp_path, eval=rows(40), scenario=f'kind = "free_text"\n{setting} = true\n')
     assert said in " ".join(str(warning) for warning in read_scenario(made).warnings)
+
+
+def test_a_file_whose_name_no_system_takes_is_named(tmp_path):
+    name = f"{'a' * 300}.jsonl"
+    path = folder(tmp_path, scenario=f'[files]\neval = "{name}"\n')
+    assert any(one.startswith(name) and "cannot be read" in one for one in problems(path))
+
+
+def test_an_experiment_of_the_command_line_that_there_is_not_is_named(tmp_path):
+    said = problems(folder(tmp_path, eval=rows(40)), overrides=Overrides(experiments=("retreival",)))
+    assert any(
+        one.startswith("--experiments: there is no experiment 'retreival'; did you mean 'retrieval'") for one in said
+    )

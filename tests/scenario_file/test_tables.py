@@ -3,6 +3,8 @@
 import datetime
 import io
 import json
+import os
+import zipfile
 
 import openpyxl
 import pyarrow
@@ -11,7 +13,7 @@ from fakes import HereInstead
 from pyarrow import parquet
 
 from harness.errors import InputProblems
-from harness.scenario_file.tables import cell_text, read_table
+from harness.scenario_file.tables import LARGEST_TABLE, cell_text, read_table
 
 
 def put(tmp_path, name, data):
@@ -140,6 +142,38 @@ def test_a_table_that_cannot_be_read_says_why(tmp_path, name, data, sentence):
 
 def test_a_table_that_is_not_there(tmp_path):
     assert refusal(tmp_path / "none.csv") == "none.csv: the file cannot be read (No such file or directory)"
+
+
+def test_a_table_that_is_too_large_is_refused_unread(tmp_path):
+    path = put(tmp_path, "a.csv", "q,a\n")
+    os.truncate(path, LARGEST_TABLE + 1)
+    assert refusal(path) == "a.csv: the table is larger than 500 MB; split it"
+
+
+def test_a_workbook_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("harness.scenario_file.tables.LARGEST_TABLE", 1_000_000)
+    monkeypatch.setattr("harness.scenario_file.tables.Apart", HereInstead)
+    with zipfile.ZipFile(tmp_path / "a.xlsx", "w", zipfile.ZIP_DEFLATED) as parts:
+        parts.writestr("xl/worksheets/sheet1.xml", bytes(1_000_001))
+    assert (tmp_path / "a.xlsx").stat().st_size < 10_000
+    assert refusal(tmp_path / "a.xlsx") == "a.xlsx: unpacks to more than 1 MB; split it"
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize("data", [b"rubbish", b"ARROW1 rubbish", b""])
+def test_an_arrow_file_that_is_none_says_so(tmp_path, data):
+    said = refusal(put(tmp_path, "a.arrow", data))
+    assert said.startswith("a.arrow: cannot be read as Arrow (")
+    assert said.endswith("); write it again")
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize("ipc", [pyarrow.ipc.new_stream, pyarrow.ipc.new_file])
+def test_both_forms_of_arrow_files_are_read(tmp_path, ipc):
+    held = pyarrow.table({"q": ["1", "007"], "a": ["x", None]})
+    with ipc(str(tmp_path / "a.arrow"), held.schema) as file:
+        file.write_table(held)
+    assert texts(read_table(tmp_path / "a.arrow")) == [(1, {"q": "1", "a": "x"}), (2, {"q": "007", "a": ""})]
 
 
 @pytest.mark.parametrize(

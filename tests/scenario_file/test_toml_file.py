@@ -5,7 +5,8 @@ from fakes import tiny_scenario, write_scenario_files
 
 from harness.errors import InputProblems
 from harness.scenario import Criteria, JudgeWish, Kind, TuningWish
-from harness.scenario_file.read import read_scenario
+from harness.scenario_file.endpoint import EndpointSettings
+from harness.scenario_file.read import Overrides, read_scenario
 from harness.scenario_file.toml_file import (
     ExperimentSettings,
     FileSettings,
@@ -133,6 +134,7 @@ def test_an_empty_file_says_nothing(tmp_path):
         ("[rule]\nseed = 1", "unknown setting 'rule.seed'; it belongs at the top, above all tables"),
         ("rule = 3", "'rule' must be a table: write [rule] on a line of its own"),
         ("[files]\neval = 1", "'files.eval' must be a text in double quotes; got 1"),
+        ("seed = 0x" + "f" * 5000, "'seed' must be a whole number, 0 or more; got a number of thousands of digits"),
         ("name = abc", "broken TOML at column 8"),
         ("name = ", "broken TOML"),
     ],
@@ -183,3 +185,87 @@ def test_a_sweep_does_not_go_with_what_it_would_search(tmp_path, settled):
     (folder / "scenario.toml").write_text(f"[tuning]\nsweep = 4\n{settled}\n")
     with pytest.raises(InputProblems, match="a sweep searches rank and learning rate"):
         read_scenario(folder)
+
+
+MANY_DIGITS = "9" * 400
+"""TOML has whole numbers that are too large to reckon with."""
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ('url = "http://[::1/v1"', "url' is none: a bracket or the port is wrong"),
+        ('url = "http://host:port/v1"', "url' is none: a bracket or the port is wrong"),
+        ("url = 3", "url' must be a text in double quotes; got 3"),
+        ('model = " "', "model' must be a text in double quotes; got ' '"),
+        ('length_field = "max"', "length_field' must be one of max_tokens, max_completion_tokens; got 'max'"),
+        ("batch = 1", "batch' must be true or false; got 1"),
+        ("extra = 3", "extra' must be a table of fields, such as {top_p = 1}; got 3"),
+        ("extra = {d = 2026-01-01}", "extra' holds what JSON does not know, such as a date or nan; write it as a text"),
+        ("extra = {x = nan}", "extra' holds what JSON does not know, such as a date or nan; write it as a text"),
+        ('extra = {model = "x", seed = 1, top_p = 1}', "extra' names model, seed, which a run sets itself"),
+        ('leave_out = ["top_p"]', "leave_out' may name temperature, seed; got ['top_p']"),
+        ('leave_out = "seed"', "leave_out' may name temperature, seed; got 'seed'"),
+        ('adapters = {lora = "x", prompt = "y"}', "adapters' names 'prompt'; tuned arms are lora and rag_lora"),
+        (
+            'adapters = {lora = " "}',
+            """adapters' must be a table such as {lora = "name-on-server"}; got {'lora': ' '}""",
+        ),
+        ('adapters = "x"', """adapters' must be a table such as {lora = "name-on-server"}; got 'x'"""),
+        ("timeout = 0", "timeout' must be a number above 0; got 0"),
+        ("timeout = inf", "timeout' must be a number above 0; got inf"),
+        (f"timeout = {MANY_DIGITS}", "timeout' must be a number above 0; got 999"),
+        ("price_in = -1", "price_in' must be a number 0 or more; got -1"),
+        (f"price_in = {MANY_DIGITS}", "price_in' must be a number 0 or more; got 999"),
+        ("price_in = true", "price_in' must be a number 0 or more; got true"),
+        ("fine_tuning = {price = " + MANY_DIGITS + "}", "fine_tuning' sets price, which must be a number, 0 or more"),
+        ('fine_tuning = {model = " "}', "fine_tuning' sets model, which must be a text in double quotes; got ' '"),
+    ],
+)
+def test_what_an_endpoint_cannot_be_told_is_named(tmp_path, said, fault):
+    _, (problem,) = read(tmp_path, f"[endpoint]\n{said}\n")
+    assert problem.startswith(f"scenario.toml:2: 'endpoint.{fault}")
+
+
+def test_a_key_in_the_place_of_its_variable_is_not_repeated(tmp_path):
+    _, (problem,) = read(tmp_path, '[endpoint]\nkey_variable = "sk-of-mine"\n')
+    assert "must be the name of an environment variable in capitals, never the key itself" in problem
+    assert "sk-of-mine" not in problem
+
+
+def test_an_endpoint_keeps_what_it_is_told(tmp_path):
+    settings, problems = read(
+        tmp_path,
+        '[endpoint]\nkey_variable = ""\nlength_field = "max_tokens"\nextra = {top_p = 0.9}\nleave_out = ["seed"]\n'
+        'adapters = {rag_lora = "tuned"}\nprice_in = 0\nprice_out = 0.5\n'
+        '[endpoint.fine_tuning]\nprice = 0\nmodel = "base"\nsuffix = "our_own-1"\nleave_out = ["seed", "method"]\n',
+    )
+    assert problems == []
+    said = settings.endpoint
+    assert (said.key_variable, said.length_field, said.extra, said.leave_out) == (
+        "",
+        "max_tokens",
+        {"top_p": 0.9},
+        ("seed",),
+    )
+    assert (said.adapters, said.price_in, said.price_out) == ({"rag_lora": "tuned"}, 0, 0.5)
+    wish = said.fine_tuning
+    assert (wish.price, wish.model, wish.suffix, wish.leave_out) == (0, "base", "our_own-1", ("seed", "method"))
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"url": "ftp://h/v1"}, "the endpoint's address must start with http:// or https:// and name a host"),
+        ({"url": "http://h:x/v1"}, "the endpoint's address is none: a bracket or the port is wrong"),
+        ({"key_variable": "sk-1"}, "the key's variable must be the name of an environment variable in capitals"),
+        ({"price_in": 1.0}, "price_in and price_out belong together: money for a million tokens read, and written"),
+    ],
+)
+def test_an_endpoint_of_the_command_line_is_looked_at_too(tmp_path, given, fault):
+    folder = write_scenario_files(tmp_path / "s", tiny_scenario())
+    asked = EndpointSettings(**{"url": "http://h/v1", "model": "m", **given})
+    with pytest.raises(InputProblems) as refused:
+        read_scenario(folder, overrides=Overrides(endpoint=asked))
+    (problem,) = refused.value.problems
+    assert str(problem).startswith(f"[endpoint]: {fault}")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.scenario import DecisionRule, Kind, TuningWish
+from harness.scenario import DecisionRule, Kind, StatedAdvice, TuningWish
 from harness.scenario_file.read import Overrides, read_scenario
 from harness.scenario_file.write import write_scenario_file
 
@@ -68,6 +68,19 @@ def test_how_to_tune_is_kept(tmp_path):
     scenario = replace(scenario_of(tmp_path, Kind.LABELS), tuning=wish)
     write_scenario_file(scenario, tmp_path / "scenario.toml")
     assert read_scenario(tmp_path).tuning == wish
+
+
+def test_what_was_advised_is_kept(tmp_path):
+    advice = StatedAdvice(
+        "2026-11-25", "rag", "few_shot", "It wins.", "likely", (("classes", 0), ("gap", "facts")), (("gap", "typed"),)
+    )
+    write_scenario_file(replace(scenario_of(tmp_path, Kind.LABELS), advice=advice), tmp_path / "scenario.toml")
+    assert read_scenario(tmp_path).advice == advice
+
+
+def test_that_answers_are_held_to_labels_is_kept(tmp_path):
+    write_scenario_file(replace(scenario_of(tmp_path, Kind.LABELS), held_to_labels=True), tmp_path / "scenario.toml")
+    assert read_scenario(tmp_path).held_to_labels
 
 
 def test_other_file_names_are_kept(tmp_path):

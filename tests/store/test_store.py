@@ -274,3 +274,25 @@ def test_the_verdict_that_others_read_says_what_its_error_rate_does_not_cover(tm
 
 def test_every_field_of_a_verdict_is_in_its_file():
     assert {field.name for field in fields(Verdict)} == {field.name for field in fields(VerdictFile)}
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with (
+        pytest.raises(RunFolderError, match=r"file/run cannot be written"),
+        RunFolder(tmp_path / "file" / "run").locked(),
+    ):
+        pass
+
+
+def test_answers_without_the_file_that_says_whose_they_are_are_not_gone_on_with(folder):
+    folder.append("predictions.jsonl", [said(1)])
+    (folder.path / "run.json").unlink()
+    with (
+        pytest.raises(RunFolderError, match=r"run\.json is missing, so nobody can say which run this is"),
+        folder.locked(),
+    ):
+        pass
+    (folder.path / "predictions.jsonl").unlink()
+    with folder.locked():  # a run that ended before its first file is begun again
+        pass

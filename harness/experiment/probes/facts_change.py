@@ -183,8 +183,8 @@ def _timed_index(ground: Ground, fresh: Bench) -> None:
     if ground.bench.embedder is None or home.has("usage.jsonl"):
         return
     start = time.perf_counter()
-    for start in range(0, len(fresh.passages), AT_ONCE):  # a large collection's vectors are not held
-        ground.bench.embedder.encode([indexed_text(p) for p in fresh.passages[start : start + AT_ONCE]], fresh=True)
+    for first in range(0, len(fresh.passages), AT_ONCE):  # a large collection's vectors are not held
+        ground.bench.embedder.encode([indexed_text(p) for p in fresh.passages[first : first + AT_ONCE]], fresh=True)
     seconds = time.perf_counter() - start
     home.write_lines("usage.jsonl", [Usage("rag", "index", seconds, 0.0)])
 

@@ -15,7 +15,7 @@ from harness.metrics.registry import metric_named
 from harness.records import Measurement, Prediction, Reading, Recipe, Usage
 from harness.scenario import Case, Kind
 from harness.score_table import Column
-from harness.stats.paired import Interval, mean_interval, paired_interval, permutation_p
+from harness.stats.paired import Interval, mean_interval, paired_interval
 from harness.store import RunFolder
 
 
@@ -231,12 +231,6 @@ class Evidence:
         return paired_interval(
             gaps, alpha=rule.alpha, resamples=rule.resamples, seed=rule.seed, clusters=self._clusters(ids)
         )
-
-    def p(self, first: Mapping[str, float], second: Mapping[str, float]) -> float:
-        """Sign-flip p of the paired difference."""
-        rule, ids = self.folder.rule().rule, [name for name in first if name in second]
-        gaps = np.array([first[name] - second[name] for name in ids])
-        return permutation_p(gaps, resamples=rule.resamples, seed=rule.seed, clusters=self._clusters(ids))
 
     def reading(self, one: Answered, *, metric: str = "", condition: str = "") -> Reading:
         """A variant's mean on a metric (the rule's) as a row."""

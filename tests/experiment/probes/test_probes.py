@@ -1,15 +1,21 @@
 """Experiments on fakes: what is answered, what is kept, what is said."""
 
+import json
+import re
+import time
+from dataclasses import dataclass, replace
+
 import pytest
 from fakes import FakeEngine, FakeModel, FakeWatcher, fake_run, tiny_bench, tiny_scenario, write_scenario_files
 
 from harness import api
 from harness.experiment.options import RunOptions
-from harness.experiment.probes.base import Ground
+from harness.experiment.probes.base import QUICK_CASES, Ground, some_cases
+from harness.experiment.probes.harm import general_items
 from harness.experiment.probes.read import Evidence
 from harness.experiment.probes.registry import PROBES, probe
-from harness.records import Finding, Recipe
-from harness.scenario import EXPERIMENTS
+from harness.records import Finding, Recipe, Usage
+from harness.scenario import EXPERIMENTS, Kind
 from harness.scenario_file.read import Overrides
 from harness.stats.paired import Interval
 from harness.store import RunFolder
@@ -43,6 +49,41 @@ def test_an_experiment_without_what_it_needs_says_why(name):
     bare = tiny_scenario(train=0, documents=False)
     why = probe(name).missing(bare, ("dummy",))
     assert why is None if name == "consistency" else why
+
+
+HELD_ALREADY = "every arm is held to the form already in the main run"
+
+
+@pytest.mark.parametrize(
+    ("name", "scenario", "why"),
+    [
+        (
+            "form",
+            {"kind": Kind.LABELS, "held_to_labels": True},
+            "every arm is held to the form already in the main run",
+        ),
+        ("form", {"kind": Kind.JSON, "held_to_schema": True}, "every arm is held to the form already in the main run"),
+        ("tuned_embedder", {"documents": ()}, "pairs come from labels or from documents, and there are neither"),
+        ("tuned_embedder", {"train": ()}, "fewer than 20 training examples"),
+        ("tuned_embedder", {"kind": Kind.LABELS, "documents": ()}, None),
+    ],
+)
+def test_an_experiment_says_what_of_the_scenario_is_in_its_way(name, scenario, why):
+    made = replace(tiny_scenario(cases=10, train=60), **scenario)
+    assert probe(name).missing(made, ("prompt", "nearest_shots", "rag")) == why
+
+
+def test_of_many_cases_an_experiment_asks_a_drawn_part_in_their_order():
+    made = tiny_scenario(cases=100)
+    part = some_cases(made, quick=True)
+    places = [made.cases.index(case) for case in part]
+    assert len(part) == QUICK_CASES
+    assert places == sorted(places)
+    assert part == some_cases(made, quick=True)
+    assert part != some_cases(replace(made, seed=1), quick=True)
+    assert some_cases(made, quick=False) == made.cases
+    few = replace(made, experiments=replace(made.experiments, cases=7))
+    assert len(some_cases(few, quick=False)) == len(some_cases(few, quick=True)) == 7
 
 
 def test_what_cannot_be_run_is_reported_with_its_reason_and_stops_nothing(found):
@@ -135,6 +176,56 @@ def test_changed_facts_are_known_after_a_new_index_and_old_ones_are_told_before(
     assert any("training anew took" in sentence for sentence in done.sentences)
 
 
+def test_the_time_of_a_new_index_is_that_of_making_it(whole, tmp_path):
+    asked = Overrides(experiments=("facts_change",), seeds=1, arms=("prompt", "rag"))
+    start = time.perf_counter()
+    fake_run(whole, tmp_path / "run", overrides=asked, remember=False)
+    took = time.perf_counter() - start
+    [usage] = RunFolder(tmp_path / "run" / "experiments" / "facts_change").lines("usage.jsonl", Usage)
+    assert (usage.arm, usage.stage) == ("rag", "index")
+    assert 0 < usage.seconds < took
+
+
+def test_freshness_is_the_score_on_changed_facts_after_the_cheap_update(whole, tmp_path):
+    with (whole / "scenario.toml").open("a") as stream:
+        stream.write("[criteria]\nquality = 1\nfreshness = 2\n")
+    asked = Overrides(experiments=("facts_change",), seeds=1, arms=("prompt", "rag", "lora"))
+    fake_run(whole, tmp_path / "run", overrides=asked, remember=False)
+    standing = api.report_data(tmp_path / "run").verdict.standing
+    fresh = {one.arm: (one.value, one.measured) for one in standing.values if one.criterion == "freshness"}
+    assert fresh == {"prompt": (0.0, "0 points"), "rag": (1.0, "100 points"), "lora": (0.0, "0 points")}
+    assert standing.weights == {"quality": 1, "freshness": 2}
+    assert standing.unmeasured == ()
+
+
+@pytest.mark.parametrize(("changed", "contradicted"), [(1, True), (0, False)])
+def test_facts_said_to_be_static_are_contradicted_by_changed_answers(whole, tmp_path, changed, contradicted):
+    rows = [json.loads(line) for line in (whole / "after" / "eval.jsonl").read_text().splitlines()]
+    for row in rows[changed:]:
+        row["output"] = row["output"].removeprefix("New")
+    (whole / "after" / "eval.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    with (whole / "scenario.toml").open("a") as stream:
+        stream.write('[advice]\ndate = "2026-11-25"\napproach = "rag"\nhypothesis = "It wins."\n')
+        stream.write('[advice.answers]\nfact_change_rate = "static"\n[advice.sources]\nfact_change_rate = "typed"\n')
+    asked = Overrides(experiments=("facts_change",), seeds=1, arms=("prompt", "rag"))
+    fake_run(whole, tmp_path / "run", overrides=asked, remember=False)
+    [done] = api.report_data(tmp_path / "run").findings
+    found = [(one.key, one.said, one.source, one.found) for one in done.contradicted]
+    sentence = (
+        f"The folder after/ changes the answers of {changed} of 10 eval questions; facts that change are not static."
+    )
+    assert found == ([("fact_change_rate", "static", "typed", sentence)] if contradicted else [])
+
+
+def test_of_long_texts_it_is_not_asked_whether_the_old_fact_is_told(whole, tmp_path):
+    text = (whole / "scenario.toml").read_text()
+    (whole / "scenario.toml").write_text(text.replace('kind = "short_answer"', 'kind = "free_text"'))
+    asked = Overrides(experiments=("facts_change",), seeds=1, arms=("prompt", "rag"))
+    fake_run(whole, tmp_path / "run", overrides=asked, remember=False)
+    [done] = api.report_data(tmp_path / "run").findings
+    assert {r.measure for r in done.readings if r.unit != "seconds"} == {"token_f1"}
+
+
 def test_bounds_of_retrieval_come_from_the_right_and_from_wrong_documents(found):
     done = found("retrieval")["retrieval"]
     scores = readings(done, "token_f1")
@@ -149,6 +240,24 @@ def test_misses_are_split_into_those_of_retrieval_and_of_generation(found):
     said = next(sentence for sentence in done.sentences if sentence.startswith("RAG missed"))
     assert ": 0 by retrieval" in said
     assert done.bearing
+
+
+def test_a_miss_whose_document_was_not_retrieved_is_one_of_retrieval(whole, found):
+    """Asked of Landia1, where the answer is said to stand in the document on Landia50; one case names no document."""
+    rows = [json.loads(line) for line in (whole / "eval.jsonl").read_text().splitlines()]
+    rows[1] |= {"context_id": "d50", "output": "City50"}
+    del rows[2]["context_id"]
+    (whole / "eval.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    done = found("retrieval")["retrieval"]
+    said = next(sentence for sentence in done.sentences if sentence.startswith("RAG missed"))
+    assert said.startswith("RAG missed 1 of 9 cases whose document is known: 1 by retrieval")
+
+
+def test_of_an_experiment_that_was_not_run_nothing_is_found(whole, tmp_path):
+    fake_run(whole, tmp_path / "run", overrides=Overrides(seeds=1, arms=("prompt", "rag")), remember=False)
+    evidence = Evidence(RunFolder(tmp_path / "run"), "retrieval")
+    assert probe("retrieval").finding(evidence).readings == ()
+    assert probe("retrieval").finding(evidence).sentences == ()
 
 
 def test_an_arm_that_answers_other_words_otherwise_is_seen_to(found):
@@ -212,11 +321,78 @@ def test_the_curve_has_a_point_for_every_share_of_the_examples(found):
     assert any("twice the labels" in sentence for sentence in done.sentences)
 
 
+@dataclass
+class Learner(FakeModel):
+    """Tuned on n examples it is wrong on a share of the questions that shrinks with the root of n."""
+
+    share: float = 0.4
+    """Wrong after 48 examples."""
+
+    def reply(self, prompt):
+        number = int(re.findall(r"Landia(\d+)", prompt)[-1])
+        wrong = self.share * (48 / len(self.memory)) ** 0.5 if self.memory else 1.0
+        return f"City{number}" if number < 60 * (1 - wrong) else "unknown"
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        (0.5, r"by the fitted curve\. \(Each size"),
+        (0.62, r"; to reach the target at 62 points it would take about 10 more labels \(wide open\)\."),
+        (1.0, r"; to reach the target at 100 points there is no number of labels that these cases let us defend\."),
+    ],
+)
+def test_how_many_labels_the_target_is_away_is_said_where_the_cases_let_it_be_defended(tmp_path, target, said):
+    folder = write_scenario_files(tmp_path / "s", tiny_scenario(cases=60, train=60, documents=False))
+    with (folder / "scenario.toml").open("a") as stream:
+        stream.write(f"target = {target}\n")
+    asked = Overrides(experiments=("learning_curve",), seeds=1, arms=("prompt", "lora"))
+    fake_run(folder, tmp_path / "run", overrides=asked, engine=FakeEngine(Learner()), remember=False)
+    [done] = api.report_data(tmp_path / "run").findings
+    (outlook,) = (
+        one for one in done.sentences if one.startswith("For LoRA, twice the labels (96) would add something")
+    )
+    assert re.search(said, outlook)
+
+
 def test_harm_is_looked_for_in_tuned_and_reading_arms(found):
     done = found("harm")["harm"]
     measures = {r.measure for r in done.readings}
     assert {"general ability", "declined", "leaked"} <= measures
     assert any("of its own training examples" in sentence for sentence in done.sentences)
+
+
+@dataclass
+class Forgetful(FakeModel):
+    """Knows the general questions until it is tuned; then it knows all but so many of them."""
+
+    forgets: int = 0
+
+    def reply(self, prompt):
+        items = [one for one in general_items() if one.match == "word"]
+        known = items[self.forgets :] if self.memory else items
+        answers = {one.input: one.accepted[0] for one in known}
+        return next(
+            (answer for asked, answer in answers.items() if f"\n{asked}<|end|>" in prompt), super().reply(prompt)
+        )
+
+
+@pytest.mark.parametrize(
+    ("forgets", "said"),
+    [
+        (0, "kept its general ability, or lost no more than 10 points: "),
+        (3, "may or may not have lost general ability: −"),
+        (25, "forgot some of its general ability: −"),
+    ],
+)
+def test_a_loss_of_general_ability_is_shown_ruled_out_or_neither(whole, tmp_path, forgets, said):
+    asked = Overrides(experiments=("harm",), seeds=1, arms=("prompt", "lora"))
+    engine = FakeEngine(Forgetful(forgets=forgets))
+    fake_run(whole, tmp_path / "run", overrides=asked, engine=engine, remember=False)
+    [done] = api.report_data(tmp_path / "run").findings
+    (sentence,) = (one for one in done.sentences if one.startswith("LoRA") and "general ability" in one)
+    assert sentence.startswith(f"LoRA {said}")
+    assert sentence.endswith(f" on {len(general_items())} simple tasks.")
 
 
 def test_findings_are_records(found):
@@ -233,12 +409,13 @@ def test_a_label_task_is_set_against_a_classifier(tmp_path):
     (folder / "eval.jsonl").write_bytes(
         b"".join(msgspec.json.encode({**r, "input": f"{r['input']} please"}) + b"\n" for r in rows[60:])
     )
-    asked = Overrides(experiments=("classifier", "form"), seeds=1)
+    asked = Overrides(experiments=("classifier", "form", "harm"), seeds=1)
     fake_run(folder, tmp_path / "run", overrides=asked, remember=False)
     data = api.report_data(tmp_path / "run")
     done = {one.experiment: one for one in data.findings}
     assert readings(done["classifier"], "accuracy")["classifier", "logistic regression"] == 1.0
     assert data.verdict.notes
+    assert not any(r.measure == "leaked" for r in done["harm"].readings), "every label is an output of the training set"
     assert {r.condition for r in done["form"].readings} == {"as run", "held to the form", "repaired once"}
 
 
@@ -297,8 +474,6 @@ def test_several_wordings_of_one_case_all_count(whole, found):
 
 
 def test_pairs_that_are_the_questions_themselves_are_no_update(whole, found):
-    import json
-
     rows = [json.loads(line) for line in (whole / "after" / "eval.jsonl").read_text().splitlines()]
     text = "".join(json.dumps({"input": row["input"], "output": row["output"]}) + "\n" for row in rows)
     (whole / "after" / "train.jsonl").write_text(text)
