@@ -15,9 +15,10 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TextIO
 
 if TYPE_CHECKING:
     from harness.scenario import Problem
@@ -104,6 +105,13 @@ MADE_OF_AN_INTERRUPT = (
     ArithmeticError,
 )
 """Errors that a library's C code may make of a Ctrl-C that came while it ran."""
+
+
+def end_unread(stdout: TextIO) -> None:
+    """End with 0 where nobody reads the output, as `| head` does: Click has put another stream in its place."""
+    if sys.stdout is not stdout:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
+        sys.exit(0)
 
 
 def noted_interrupts() -> list[int]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import importlib
 import io
-import os
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -17,7 +16,7 @@ import click
 
 from advisor.cli.documents import document_options, form_of
 from advisor.errors import UserError
-from harness.errors import MADE_OF_AN_INTERRUPT, noted_interrupts
+from harness.errors import MADE_OF_AN_INTERRUPT, end_unread, noted_interrupts
 from harness.errors import UserError as SharedUserError
 from harness.publish.text import visible
 
@@ -147,7 +146,7 @@ def _print_anything() -> None:
 def main() -> None:
     """Entry point: errors that the user can mend become sentences and exit code 2."""
     _print_anything()
-    interrupts = noted_interrupts()
+    interrupts, stdout = noted_interrupts(), sys.stdout
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:
@@ -155,9 +154,9 @@ def main() -> None:
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt, EOFError):
         _stopped()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except SystemExit:
+        end_unread(stdout)
+        raise
     except (UserError, SharedUserError) as error:
         click.echo(f"advise: {visible(str(error))}", err=True)
         sys.exit(2)

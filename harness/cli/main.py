@@ -7,7 +7,6 @@ verdict (only with --strict), 130 interrupted.
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from typing import NoReturn
 
@@ -91,10 +90,10 @@ def _of_the_system(error: OSError) -> str:
 
 def main() -> None:
     """Entry point: errors that the user can mend become sentences and exit code 2."""
-    from harness.errors import MADE_OF_AN_INTERRUPT, UserError, noted_interrupts, shortage
+    from harness.errors import MADE_OF_AN_INTERRUPT, UserError, end_unread, noted_interrupts, shortage
     from harness.publish.text import visible
 
-    interrupts = noted_interrupts()
+    interrupts, stdout = noted_interrupts(), sys.stdout
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:
@@ -114,9 +113,9 @@ def main() -> None:
             "bakeoff: not enough memory. Close other programs or take fewer cases; what was done is kept.", err=True
         )
         sys.exit(2)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except SystemExit:
+        end_unread(stdout)
+        raise
     except OSError as error:
         said = _of_the_system(error)
         if not said:

@@ -42,7 +42,7 @@ WEIGHTS_HELD = 1.57
 """Weights, and their copy in the matrix unit's layout as far as it is used."""
 ANSWERING = 600
 """Activations and kept keys and values of a batch being answered."""
-TUNING = 2_000
+TUNING = 1_800
 """Activations and gradients of a training step of 1,000 tokens ..."""
 TUNING_GROWS = 0.7
 """... which grow with this power of the step's tokens."""

@@ -67,6 +67,16 @@ def test_a_full_disk_under_the_output_is_a_sentence(asked):
     assert (done.returncode, done.stderr) == (2, said)
 
 
+@pytest.mark.parametrize("of", ["harness", "advisor"])
+def test_a_reader_that_is_gone_is_no_failure(of):
+    command = [sys.executable, "-c", f"from {of}.cli.main import main; main()", "--help"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("command", [bakeoff, advise], ids=["bakeoff", "advise"])
 def test_an_error_of_the_system_that_nobody_can_place_stays_one(command, monkeypatch):
     def lost(*_, **__):

@@ -58,6 +58,14 @@ MEASURED = {
         57, 61, 19, 60, (1_500, 1_115_329), WITH_DOCUMENTS,
         ("retrieval", "harm", "documents_in_weights", "tuned_embedder"), 1, 7477.2, 117.7,
     ),
+    "claims, four arms": Measured(
+        435, 83, 68, 48, (0, 0), ("dummy", "prompt", "nearest_shots", "lora"), (), 1, 2737.7, 9.8
+    ),
+    "xquad, arms only": Measured(57, 61, 19, 40, (1_500, 1_115_329), WITH_DOCUMENTS, (), 1, 4224.8, 19.4),
+    "medquad": Measured(42, 50, 369, 40, (2_500, 1_490_923), WITH_DOCUMENTS, (), 1, 4555.2, 19.6),
+    "awsdocs": Measured(57, 63, 42, 40, (2_134, 1_533_645), WITH_DOCUMENTS, (), 1, 3528.5, 19.4),
+    "e2e": Measured(61, 126, 129, 40, (0, 0), LADDER, (), 1, 3164.1, 9.9),
+    "disflqa": Measured(61, 84, 59, 40, (0, 0), LADDER, (), 1, 2455.6, 9.8),
 }  # fmt: skip
 """November 2026, AMD EPYC, bf16; memory from usage.jsonl and provenance.json, disk from `du`."""
 
