@@ -37,10 +37,12 @@ def machine():
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("PYTHONPATH", os.pathsep.join([str(here.parent), str(here)]))
         patched.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        before = signal.getsignal(signal.SIGTERM)
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
         yield cluster
         ray.shutdown()
         cluster.shutdown()
+        signal.signal(signal.SIGTERM, before)  # a node that is started here sets it
 
 
 def scenario(folder, *, cases, country="Landia"):

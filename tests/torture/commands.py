@@ -129,6 +129,7 @@ def _called(arguments, commands, files, before, delay):
     else:
         from harness.cli.main import main
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # whatever was done in the process that this was forked from
     try:
         main()
     except SystemExit as ended:
