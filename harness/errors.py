@@ -12,13 +12,15 @@ BakeoffError                  anything this product raises on purpose
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import select
 import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import IO, TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from harness.scenario import Problem
@@ -107,11 +109,31 @@ MADE_OF_AN_INTERRUPT = (
 """Errors that a library's C code may make of a Ctrl-C that came while it ran."""
 
 
-def end_unread(stdout: TextIO) -> None:
-    """End with 0 where nobody reads the output, as `| head` does: Click has put another stream in its place."""
-    if sys.stdout is not stdout:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
+def end_unread(stdout: IO[str]) -> None:
+    """End with 0 where Click gave up on a broken pipe, for which it puts another stream in place of the output, and the
+    pipe was the output: nobody reads it any more, as `| head` does not. Of any other pipe a sentence is left behind."""
+    if sys.stdout is stdout:
+        return
+    if is_unread(stdout):
+        leave_unread(stdout)
         sys.exit(0)
+    sys.stderr.write("A pipe or a connection was closed by the other side. What was done is kept; try again.\n")
+
+
+def is_unread(stream: IO[str]) -> bool:
+    """Whether the stream is a pipe or socket that nobody reads any more; False where the system does not say."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # no file, or a system without poll
+        looked = select.poll()
+        looked.register(stream.fileno(), 0)
+        return any(event & (select.POLLERR | select.POLLHUP) for _, event in looked.poll(0))
+    return False
+
+
+def leave_unread(stream: IO[str]) -> None:
+    """What is still written there goes nowhere, and breaks nothing."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def noted_interrupts() -> list[int]:

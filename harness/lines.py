@@ -23,7 +23,10 @@ T = TypeVar("T")
 
 
 class OnDemand(Sequence[T], Generic[T]):
-    """A read-only sequence whose records are made when they are asked for: an index makes one, a slice a tuple."""
+    """A read-only sequence whose records are made when they are asked for: an index makes one, a slice a tuple.
+
+    A base class, and not a function, because what its heirs share is how a sequence answers to `[...]`.
+    """
 
     @abstractmethod
     def _read(self, place: int) -> T:
@@ -144,7 +147,7 @@ class Pairs(Mapping[tuple[str, str], T], Generic[T]):
         return self._arms[key[1]][key[0]]
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, tuple) and key[1] in self._arms and key[0] in self._arms[key[1]]
+        return isinstance(key, tuple) and len(key) == 2 and key[1] in self._arms and key[0] in self._arms[key[1]]
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return ((name, arm) for arm, found in self._arms.items() for name in found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from harness.errors import InputProblems
+from harness.errors import InputProblems, leave_unread
 from harness.publish.console import SafeConsole
 from harness.publish.text import one_line
 from harness.remote.url import RemoteUrl, remote_url
@@ -26,6 +27,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 MOST_PROBLEMS = 60
 """Problems of one level that are printed; the rest is counted."""
+
+
+def say(text: str, *, nl: bool = True) -> None:
+    """Print on the way; where nobody reads any more the command goes on, and keeps its exit code."""
+    try:
+        click.echo(text, nl=nl)
+    except BrokenPipeError:
+        leave_unread(sys.stdout)
 
 
 class Inputs(click.ParamType[Path]):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.common import FOLDER, PLACE, at_hand
+from harness.cli.common import FOLDER, PLACE, at_hand, say
 from harness.remote.url import RemoteUrl
 
 
@@ -30,4 +30,4 @@ def export(run_folders: tuple[Path | RemoteUrl, ...], to: str, out: Path | None,
     options = api.ExportOptions(to=to, out=out, uri=uri, redact=redact)
     with at_hand(run_folders, writing=False) as folders:
         for line in api.export(*folders, options=options):
-            click.echo(visible(line))
+            say(visible(line))

@@ -84,7 +84,8 @@ def _of_the_system(error: OSError) -> str:
     if error.filename is not None:
         return f"{visible(str(error.filename))}: {error.strerror}. Check the path and its permissions."
     if shortage(error) == "disk":
-        return f"the output could not be written ({error.strerror}). Make room; what was done is kept."
+        where = "the one that the output, the temporary files or the cache go to"
+        return f"a disk is full ({error.strerror}): {where}. Make room; what was done is kept."
     return ""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.common import INPUT, PLACE, at_hand
+from harness.cli.common import INPUT, PLACE, at_hand, say
 from harness.remote.url import RemoteUrl
 
 
@@ -54,4 +54,4 @@ def report(  # one parameter an option
         made = api.report(*folders, options=options)
     there = out or first
     for path in made:
-        click.echo(f"Wrote {visible(f'{there}/{path.name}' if isinstance(there, RemoteUrl) else str(path))}")
+        say(f"Wrote {visible(f'{there}/{path.name}' if isinstance(there, RemoteUrl) else str(path))}")

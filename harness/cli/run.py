@@ -22,6 +22,7 @@ from harness.cli.common import (
     experiment_options,
     refuse,
     running_overrides,
+    say,
     scenario_options,
     show_problems,
 )
@@ -193,7 +194,7 @@ def _shown(finished: Finished, screen: Console, *, as_json: bool, strict: bool) 
     files = api.report(finished.folder.path)
     show_result(screen, api.report_data(finished.folder.path), files)
     if as_json:
-        click.echo((finished.folder.path / "verdict.json").read_text(encoding="utf-8"), nl=False)
+        say((finished.folder.path / "verdict.json").read_text(encoding="utf-8"), nl=False)
     return 3 if strict and finished.verdict.kind in UNDECIDED else 0
 
 

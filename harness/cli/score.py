@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import PLACE, at_hand, console
+from harness.cli.common import PLACE, at_hand, console, say
 
 if TYPE_CHECKING:
     from harness.remote.url import RemoteUrl
@@ -24,7 +24,7 @@ def score(run_folder: Path | RemoteUrl, as_json: bool) -> None:
     with at_hand([run_folder], writing=True) as (folder,):
         if as_json:
             api.score(folder)
-            click.echo((folder / "scores.json").read_text(encoding="utf-8"), nl=False)
+            say((folder / "scores.json").read_text(encoding="utf-8"), nl=False)
             return
         data = api.report_data(folder)
         out = console()

@@ -260,10 +260,8 @@ def cluster(address: str | None) -> Iterator[Cluster]:
         UserError: no cluster answers.
     """
     ray = _ray()
-    own = not ray.is_initialized()
-    with _quiet(), _own_sigterm():
-        if own:
-            _connect(ray, address)
+    there = contextlib.nullcontext() if ray.is_initialized() else _connected(ray, address)
+    with _quiet(), there:
         started: list[Any] = []
         try:
             made = _workers(ray)
@@ -272,22 +270,35 @@ def cluster(address: str | None) -> Iterator[Cluster]:
         finally:
             for worker in started:
                 ray.kill(worker, no_restart=True)
-            if own:
-                ray.shutdown()
 
 
 @contextlib.contextmanager
-def _own_sigterm() -> Iterator[None]:
-    """What SIGTERM does is afterwards what it did before: Ray sets it, and does not set it back."""
-    if threading.current_thread() is not threading.main_thread():  # where Ray leaves it alone
-        yield
-        return
+def _connected(ray: Any, address: str | None) -> Iterator[None]:
+    """Connected, and SIGTERM is left as it was: Ray sets it, and does not set it back.
+
+    Who has something to do at the end, such as an upload, does it in here too; who sets it meanwhile is heard.
+    """
     before = signal.getsignal(signal.SIGTERM)
+    try:
+        _connect(ray, address)
+    except BaseException:
+        _set_sigterm(before)
+        raise
+    if callable(before):
+        _set_sigterm(before)
+    now = signal.getsignal(signal.SIGTERM)
     try:
         yield
     finally:
-        if before is not None:  # None: not Python's
-            signal.signal(signal.SIGTERM, before)
+        ray.shutdown()
+        if signal.getsignal(signal.SIGTERM) is now:
+            _set_sigterm(before)
+
+
+def _set_sigterm(handler: Any) -> None:
+    """In the main thread (elsewhere Ray leaves it alone), where it was Python's (else it is None)."""
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _ray() -> Any:
@@ -307,10 +318,7 @@ def _connect(ray: Any, address: str | None) -> None:
     try:
         if host and port.isdigit() and "/" not in host:  # Ray itself tries for a minute and may end the process
             socket.create_connection((host, int(port)), timeout=SECONDS_TO_ANSWER).close()
-        before = signal.getsignal(signal.SIGTERM)
         ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **here)
-        if callable(before) and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)  # who has something to do at the end, such as an upload, does it
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(
             f"No Ray cluster answers at {address or 'this machine'}: {said(error)}. Start one with `ray start --head` "

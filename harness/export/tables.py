@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from types import NoneType
 from typing import get_args, get_type_hints
 
-from harness.lines import by_name
 from harness.records import ArmScore, Comparison, Cost, Prediction
 from harness.report.data import ReportData
 
@@ -98,9 +97,11 @@ def run_names(runs: Sequence[ReportData]) -> tuple[str, ...]:
 
 
 def _predictions(data: ReportData) -> Iterator[dict[str, Cell]]:
-    cases = by_name(data.cases, lambda case: case.id)
-    for one in data.predictions:
-        case, score = cases[one.case_id], data.case_score_of.get((one.case_id, one.arm))
+    answers = ((case, data.prediction_of.get((case.id, arm))) for arm in data.arms for case in data.cases)
+    for case, one in answers:
+        if one is None:
+            continue
+        score = data.case_score_of.get((one.case_id, one.arm))
         yield {
             "case_id": one.case_id,
             "arm": one.arm,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+from harness.errors import leave_unread
 from harness.publish.text import visible
 
 
@@ -25,4 +25,4 @@ class SafeConsole(Console):
     def on_broken_pipe(self) -> None:
         """Whoever read the output is gone (`| head`): what is under way goes on, and says no more."""
         self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+        leave_unread(self.file)

@@ -31,7 +31,7 @@ from harness.score_table import ScoreTable, table_of
 class ReportData:
     """Everything in a run folder that the report speaks of. Nothing here needs a model library.
 
-    Of a large run, cases, scores, predictions and passages are read from disk when they are asked for.
+    Of a large run, cases, predictions and passages are read from disk when they are asked for; scores are columns.
     """
 
     scenario: StoredScenario

@@ -63,7 +63,10 @@ def test_a_full_disk_under_the_output_is_a_sentence(asked):
     command = [sys.executable, "-c", "from harness.cli.main import main; main()", asked]
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    said = "bakeoff: the output could not be written (No space left on device). Make room; what was done is kept.\n"
+    said = (
+        "bakeoff: a disk is full (No space left on device): the one that the output, the temporary files or the cache"
+    )
+    said += " go to. Make room; what was done is kept.\n"
     assert (done.returncode, done.stderr) == (2, said)
 
 
@@ -75,6 +78,25 @@ def test_a_reader_that_is_gone_is_no_failure(of):
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("of", ["harness", "advisor"])
+def test_another_pipe_that_breaks_is_a_failure(of, tmp_path):
+    code = f"""
+import click, errno
+from {of}.cli import main
+@click.command()
+def broken():
+    raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+main.cli.get_command = lambda ctx, name: broken
+main.main()
+"""
+    with (tmp_path / "out").open("w") as out:
+        done = subprocess.run(
+            [sys.executable, "-c", code, "break"], stdout=out, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr == "A pipe or a connection was closed by the other side. What was done is kept; try again.\n"
 
 
 @pytest.mark.parametrize("command", [bakeoff, advise], ids=["bakeoff", "advise"])

@@ -152,11 +152,17 @@ def test_a_folder_on_other_storage_is_filled_as_one_here(machine, tmp_path):
 
 @pytest.mark.parametrize("before", [signal.SIG_DFL, signal.SIG_IGN, lambda number, frame: None])
 def test_what_sigterm_does_is_what_it_did_before(machine, before):
+    def own(number, frame):
+        raise SystemExit
+
     tests_own = signal.signal(signal.SIGTERM, before)
     try:
         with cluster(machine.address):
             assert not callable(before) or signal.getsignal(signal.SIGTERM) is before
         assert signal.getsignal(signal.SIGTERM) == before
+        with cluster(machine.address):
+            signal.signal(signal.SIGTERM, own)
+        assert signal.getsignal(signal.SIGTERM) is own, "who sets it meanwhile is heard"
     finally:
         signal.signal(signal.SIGTERM, tests_own)
 

@@ -114,14 +114,16 @@ def _child(arguments, commands, files, before, delay):
 def _called(arguments, commands, files, before, delay):
     for number, file in enumerate(files, start=1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
-    sys.stdout = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    sys.stderr = os.fdopen(os.dup(2), "w", encoding="utf-8", buffering=1)
     os.chdir(commands.work)
     os.environ["BAKEOFF_CACHE"] = str(commands.cache)
     os.environ["BAKEOFF_DATA_DIR"] = str(commands.cache / "data")
     _use_fakes(delay)
     if before:
         before()
+    sys.stdout = os.fdopen(
+        1, "w", encoding="utf-8", closefd=False
+    )  # after `before`, which may put something else there
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", buffering=1, closefd=False)
     program, *rest = arguments if arguments[0] == "advise" else ("bakeoff", *arguments)
     sys.argv = [program, *rest]
     if program == "advise":
@@ -136,7 +138,7 @@ def _called(arguments, commands, files, before, delay):
         code = ended.code
     else:
         code = 0
-    with contextlib.suppress(BrokenPipeError):
+    with contextlib.suppress(OSError):  # it was said, or nobody reads it
         sys.stdout.flush()
     return code if isinstance(code, int) else 0 if code is None else 1
 

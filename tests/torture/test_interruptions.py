@@ -195,9 +195,14 @@ def test_output_that_nobody_reads_any_more_costs_nothing(bakeoff, tmp_path):
         os.close(reading)
         os.dup2(writing, 1)
 
-    for command in (bakeoff.run(tmp_path / "run"), ("score", bakeoff.whole), ("history",)):
+    strict = (*bakeoff.run(tmp_path / "strict"), "--json", "--strict")
+    commands = (bakeoff.run(tmp_path / "run"), strict, ("score", bakeoff.whole), ("score", bakeoff.whole, "--json"))
+    for command in (*commands, ("report", bakeoff.whole), ("history",), ("advise", "questions"), ("--help",)):
         ended = bakeoff.commands.call(*command, before=closed_pipe, delay=0.0)
-        assert ended.code == 0, ended.err[-2000:]
+        read = bakeoff.commands.call(*command, delay=0.0)
+        assert (ended.code, ended.out) == (read.code, ""), (command, ended.err[-2000:])
+        assert "Traceback" not in ended.err
+    assert (tmp_path / "strict" / "report.html").exists()
     assert bakeoff.agrees(tmp_path / "run"), "the run went on without a reader"
 
 
