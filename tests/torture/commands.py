@@ -120,9 +120,8 @@ def _called(arguments, commands, files, before, delay):
     _use_fakes(delay)
     if before:
         before()
-    sys.stdout = os.fdopen(
-        1, "w", encoding="utf-8", closefd=False
-    )  # after `before`, which may put something else there
+    # After `before`, which may put something else there.
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", buffering=1, closefd=False)
     program, *rest = arguments if arguments[0] == "advise" else ("bakeoff", *arguments)
     sys.argv = [program, *rest]

@@ -107,11 +107,8 @@ def _titles(data: ReportData, metric: str | None, *, graded: bool) -> Iterator[s
     arms = tuple(arm for arm in data.real_arms if arm in found)
     for place in range(len(data.cases)):
         values = {arm: float(found[arm][1][place]) for arm in arms if found[arm][0][place]}
-        yield (
-            graded_group(values)
-            if graded
-            else right_group(tuple(arm for arm in values if values[arm] == 1), tuple(values))
-        )
+        right = tuple(arm for arm, value in values.items() if value == 1)
+        yield graded_group(values) if graded else right_group(right, tuple(values))
 
 
 @dataclass(frozen=True, slots=True)
