@@ -87,8 +87,10 @@ def test_the_same_run_has_the_same_key_and_goes_on_where_it_was_left(ready, tmp_
     first.path.mkdir(parents=True)
     begin(first, key, ready)
     assert folder_for(key, ready.scenario, options).path == first.path
-    other = changed(ready, seed=9)
+    other = replace(changed(ready, seed=9), created=key.created)
     assert folder_for(other, ready.scenario, options).path == first.path.with_name(f"{first.path.name}-2")
+    later = replace(other, created="2031-02-03T04:05:06+00:00")
+    assert folder_for(later, ready.scenario, options).path.name == "s-20310203-040506"
 
 
 def test_a_folder_with_something_else_in_it_is_refused(ready, tmp_path):
