@@ -36,7 +36,7 @@ from harness.publish.client_file import ClientFile, read_client
 from harness.publish.write import templates_in
 from harness.records import ArmScore, Comparison, Verdict
 from harness.remote.url import RemoteUrl, remote_url
-from harness.remote.working import sent_to, working_copy
+from harness.remote.working import brought, sent_to, working_copy
 from harness.report.advice_file import AdviceFile, read_advice_file
 from harness.report.content import ReportData
 from harness.report.redact import redacted
@@ -372,15 +372,22 @@ def export(*run_folders: Path, options: ExportOptions) -> tuple[str, ...]:
 class RunSummary:
     """One line of `history`."""
 
-    path: Path
+    path: Path | RemoteUrl
     name: str
     created: str
     verdict: Verdict | None
     """None where the run is not finished."""
 
 
-def history(runs_folder: Path = Path("runs")) -> tuple[RunSummary, ...]:
-    """The runs under a folder, newest first."""
+def history(runs_folder: Path | RemoteUrl = Path("runs")) -> tuple[RunSummary, ...]:
+    """The runs under a folder, newest first; of one on other storage only what this needs is brought here.
+
+    Raises:
+        RemoteError: the storage cannot be reached or listed.
+    """
+    if isinstance(runs_folder, RemoteUrl):
+        with brought(runs_folder, ("run.json", "verdict.json")) as here:
+            return tuple(replace(one, path=runs_folder.child(one.path.name)) for one in history(here))
     found = []
     for file in runs_folder.glob("*/run.json"):
         folder = RunFolder(file.parent)

@@ -10,7 +10,7 @@ import contextlib
 import os
 from abc import abstractmethod
 from array import array
-from collections.abc import Callable, Collection, ItemsView, Iterator, Mapping, Sequence, ValuesView
+from collections.abc import Collection, ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
 from pathlib import Path
 from typing import Generic, TypeVar, overload
 
@@ -27,6 +27,9 @@ class OnDemand(Sequence[T], Generic[T]):
 
     A base class, and not a function, because what its heirs share is how a sequence answers to `[...]`.
     """
+
+    kind: type[T]
+    """Of the records."""
 
     @abstractmethod
     def _read(self, place: int) -> T:
@@ -83,9 +86,14 @@ class Lines(OnDemand[T]):
 class ByName(Mapping[str, T], Generic[T]):
     """Records on disk by their names; looking up reads one record."""
 
-    def __init__(self, lines: Sequence[T], numbers: Mapping[str, int]) -> None:
+    def __init__(self, lines: OnDemand[T], numbers: Mapping[str, int]) -> None:
         """`numbers`: name -> number, shared by several of these; `put` says which of the lines has that number."""
         self._lines, self._numbers, self._index = lines, numbers, array("q")
+
+    @property
+    def kind(self) -> type[T]:
+        """Of the records."""
+        return self._lines.kind
 
     def put(self, number: int, index: int) -> None:
         """The record with this number is this one."""
@@ -181,12 +189,15 @@ def in_parts(records: Sequence[T], size: int) -> Iterator[Sequence[T]]:
         yield records[start : start + size]
 
 
-def by_name(records: Sequence[T], name: Callable[[T], str]) -> Mapping[str, T]:
-    """Records by their names: a dictionary, or, where they lie on disk, a look-up there."""
-    if not isinstance(records, Lines):
-        return {name(record): record for record in records}
-    numbers: dict[str, int] = {}
+def by_name(records: Sequence[T], names: Iterable[str], *, numbers: dict[str, int] | None = None) -> Mapping[str, T]:
+    """Records by their names: a dictionary, or, where they lie on disk, a look-up there.
+
+    `numbers`: see `ByName`; names that are new are added.
+    """
+    if not isinstance(records, OnDemand):
+        return dict(zip(names, records, strict=True))
+    numbers = {} if numbers is None else numbers
     found = ByName(records, numbers)
-    for index, record in enumerate(records):
-        found.put(numbers.setdefault(name(record), len(numbers)), index)
+    for index, name in enumerate(names):
+        found.put(numbers.setdefault(name, len(numbers)), index)
     return found

@@ -6,6 +6,7 @@ It reads as the sequence of its `CaseScore`s, arm by arm, cases in their order; 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from typing import TypeAlias
 
@@ -35,6 +36,14 @@ class Roll:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def with_texts(self, text: Callable[[str], str]) -> Roll:
+        """The same cases, their ids and groups changed; ids must stay apart."""
+        made = copy(self)
+        made.ids = [text(name) for name in self.ids]
+        made._groups = [group if group is None else text(group) for group in self._groups]
+        made.place = {name: place for place, name in enumerate(made.ids)}
+        return made
 
     def clusters(self, at: Places) -> tuple[str, ...] | None:
         """Each of these cases' cluster; None where every one stands for itself."""
@@ -107,6 +116,12 @@ class Column(Mapping[str, CaseScore]):
     def __len__(self) -> int:
         return len(self.places)
 
+    def with_texts(self, text: Callable[[str], str], roll: Roll) -> Column:
+        """The same scores on the same cases of another roll, each answer changed when it is asked for."""
+        made = copy(self)
+        made.roll, made._answer = roll, lambda place: text(self._answer(place))
+        return made
+
     def along(self, roll: Roll) -> Column:
         """The same scores on another roll of cases; cases that it does not have are left out."""
         return self if self.roll is roll or self.roll.ids == roll.ids else column_of(self.arm, self.values(), roll)
@@ -114,6 +129,8 @@ class Column(Mapping[str, CaseScore]):
 
 class ScoreTable(OnDemand[CaseScore]):
     """All arms' columns; as a sequence: all scores, arm by arm."""
+
+    kind = CaseScore
 
     def __init__(self, roll: Roll, columns: Mapping[str, Column]) -> None:
         self.roll, self.columns = roll, dict(columns)
@@ -145,6 +162,11 @@ class ScoreTable(OnDemand[CaseScore]):
     def metrics(self) -> tuple[str, ...]:
         """Metrics that some arm has a value of on some case."""
         return tuple(dict.fromkeys(metric for column in self.columns.values() for metric in column.metrics))
+
+    def with_texts(self, text: Callable[[str], str]) -> ScoreTable:
+        """The same scores, every id, group and answer changed; ids must stay apart."""
+        roll = self.roll.with_texts(text)
+        return ScoreTable(roll, {arm: column.with_texts(text, roll) for arm, column in self.columns.items()})
 
 
 def table_of(scores: Sequence[CaseScore], cases: Sequence[Case]) -> ScoreTable:

@@ -158,7 +158,7 @@ def _written(held: list[T], rest: Iterable[T], kind: type[T]) -> Spooled[T]:
                     left.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(
-            f"There are too many documents to be held in memory, and they cannot be kept in {folder()} "
+            f"There are too many texts to be held in memory, and they cannot be kept in {folder()} "
             f"({error.strerror or error}). Make room there, or name another folder with BAKEOFF_CACHE."
         ) from error
 

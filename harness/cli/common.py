@@ -63,19 +63,6 @@ class Places(click.ParamType["Path | RemoteUrl"]):
 PLACE = Places()
 
 
-class Folders(Inputs):
-    """A path on this machine; an address would be taken for one."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """Text to path."""
-        if isinstance(value, str) and remote_url(value):
-            raise click.BadParameter(f"expected a folder on this machine; got {value!r}", ctx=ctx, param=param)
-        return Path(value)
-
-
-FOLDER = Folders()
-
-
 @contextlib.contextmanager
 def at_hand(
     places: Sequence[Path | RemoteUrl], *, writing: bool, new: bool = False, out: Console | None = None

@@ -9,13 +9,16 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.common import INPUT, console
+from harness.cli.common import PLACE, console
+from harness.remote.url import RemoteUrl
 
 
 @click.command()
-@click.option("--runs", "runs_folder", type=INPUT, default="runs", show_default=True, help="The folder with the runs.")
-def history(runs_folder: Path) -> None:
-    """List the runs made here, newest first, with their verdicts."""
+@click.option(
+    "--runs", "runs_folder", type=PLACE, default="runs", show_default=True, help="The folder with the runs, or its URL."
+)
+def history(runs_folder: Path | RemoteUrl) -> None:
+    """List the runs made in a folder, newest first, with their verdicts."""
     from harness import api
     from harness.report.names import arm_name
     from harness.report.sections.verdict import headline

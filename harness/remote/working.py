@@ -17,7 +17,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -280,6 +280,22 @@ def sent_to(url: RemoteUrl) -> Iterator[Path]:
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def brought(url: RemoteUrl, names: Collection[str]) -> Iterator[Path]:
+    """A folder here with the files of these names that the folders there hold, for as long as the block lasts.
+
+    Raises:
+        RemoteError: the storage cannot be reached or listed.
+    """
+    storage = open_storage(url)
+    with tempfile.TemporaryDirectory(prefix="bakeoff-") as here:
+        for name in storage.files():
+            folder, _, file = name.partition("/")
+            if folder and file in names:
+                storage.get(name, Path(here, name))
+        yield Path(here)
 
 
 def _put_all(storage: Storage, folder: Path) -> None:

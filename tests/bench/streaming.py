@@ -23,6 +23,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -366,27 +367,29 @@ def finished_runs(place: Path, size: int) -> tuple[Path, Path]:
     return place / "small" / "run", place / "run"
 
 
-def report(place: Path, size: int) -> Work:
+def report(place: Path, size: int, *, redact: bool = False) -> Work:
     """The reports of a finished run in all five formats."""
     from harness import api
 
     small, large = finished_runs(place, size)
+    options = api.ReportOptions(formats=("html", "md", "pdf", "docx", "pptx"), redact=redact)
 
     def work(folder: Path = large) -> object:
-        return api.report(folder, options=api.ReportOptions(formats=("html", "md", "pdf", "docx", "pptx")))
+        return api.report(folder, options=options)
 
     work(small)  # libraries are loaded by it
     return work
 
 
-def export(place: Path, size: int) -> Work:
+def export(place: Path, size: int, *, redact: bool = False) -> Work:
     """A finished run as Parquet and as CSV."""
     from harness import api
 
     small, large = finished_runs(place, size)
+    asked = [api.ExportOptions(to=to, out=place / to, redact=redact) for to in ("parquet", "csv")]
 
     def work(folder: Path = large) -> object:
-        return [api.export(folder, options=api.ExportOptions(to=to, out=place / to)) for to in ("parquet", "csv")]
+        return [api.export(folder, options=options) for options in asked]
 
     work(small)  # libraries are loaded by it
     return work
@@ -421,6 +424,8 @@ STAGES: dict[str, tuple[Callable[[Path, int], Work], str]] = {
     "whole-run": (whole_run, "rows"),
     "report": (report, "rows"),
     "export": (export, "rows"),
+    "masked-report": (partial(report, redact=True), "rows"),
+    "masked-export": (partial(export, redact=True), "rows"),
     "read-corpus": (read_corpus, "passages"),
     "chunk": (chunk, "passages"),
     "bm25": (bm25, "passages"),

@@ -65,6 +65,10 @@ def test_score_compare_export_and_report_read_it(made, bakeoff, tmp_path):
     assert bakeoff("compare", made, made)[0] == 0
     assert bakeoff("export", made, "--to", "csv", "--out", tmp_path / "csv")[0] == 0
     assert list((tmp_path / "csv").glob("*.csv"))
+    code, out, _ = bakeoff("export", made, "--to", "csv", "--out", "memory://tables/one")
+    assert code == 0
+    assert sorted(out.splitlines()) == sorted(f"Wrote memory://tables/one/{name}" for name in there("memory://tables/one"))
+    assert there("memory://tables/one")["scores.csv"] == (tmp_path / "csv" / "scores.csv").read_bytes()
     code, out, _ = bakeoff("report", made, "--format", "md")
     assert (code, out) == (0, f"Wrote {made}/report.md\n")
     assert there(made)["report.md"].startswith(b"#")
@@ -73,6 +77,21 @@ def test_score_compare_export_and_report_read_it(made, bakeoff, tmp_path):
     code, out, _ = bakeoff("report", made, "--format", "md", "--out", "memory://reports/one")
     assert (code, out) == (0, "Wrote memory://reports/one/report.md\n")
     assert set(there("memory://reports/one")) == {"report.md"}
+
+
+def test_history_lists_the_runs_there(made, bakeoff, url, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    runs = url.rpartition("/")[0]
+    storage = open_storage(remote_url(f"{runs}/begun"))
+    storage.put("run.json", there(made)["run.json"])
+    open_storage(remote_url(f"{runs}/damaged")).put("run.json", b"{")
+    code, out, _ = bakeoff("history", "--runs", runs)
+    assert code == 0
+    assert [line.split()[2] for line in out.splitlines() if runs in line] == [f"{runs}/one", f"{runs}/begun"]
+    assert "not finished: the same command goes on" in out
+    assert "damaged" not in out
+    code, out, _ = bakeoff("history", "--runs", f"{runs}/elsewhere")
+    assert (code, out) == (0, f"No runs under {runs}/elsewhere yet. Begin with: bakeoff run DIR\n")
 
 
 def test_several_runs_have_a_folder_each(bakeoff, scenario, tmp_path, url):
@@ -124,9 +143,9 @@ def test_what_cannot_be_an_address_is_refused(bakeoff, scenario, url, tmp_path):
     assert code == 2
     assert "must not hold a user or a password" in err
     assert "hush" not in err
-    code, _, err = bakeoff("export", tmp_path, "--to", "csv", "--out", url)
+    code, _, err = bakeoff("export", tmp_path, "--to", "mlflow", "--out", url)
     assert code == 2
-    assert "expected a folder on this machine" in err
+    assert f"--out is a folder on this machine for --to mlflow; got {url}. A server is named with --uri." in err
 
 
 def test_without_the_package_the_run_is_refused_before_anything_else(bakeoff, scenario, monkeypatch):

@@ -17,6 +17,7 @@ from harness.publish.html import to_html
 from harness.publish.markdown import to_markdown
 from harness.records import CaseScore, Prediction
 from harness.report.content import build_report
+from harness.report.redact import redacted
 from harness.scenario import Case, Kind
 from harness.scenario_file.read import Overrides, read_scenario
 from harness.score_table import Roll, ScoreTable, column_of, table_of
@@ -121,6 +122,33 @@ def test_a_large_run_is_reported_as_a_small_one(tmp_path, large):
     assert [[*table.rows] for table in flat_tables([data])] == rows
 
 
+@pytest.mark.parametrize("id_", ["jo@firm.example {}", "c{}"])
+def test_a_large_run_is_masked_as_a_small_one(tmp_path, large, id_):
+    """Masked records lie on disk too, and ids, those of groups and of passages as well, stay apart and find theirs."""
+    plain = tiny_scenario(cases=12, train=20)
+    cases = tuple(
+        replace(case, id=id_.format(n), input=f"{case.input} Call +44 20 7946 0958", group=f"g{n // 2}@firm.example")
+        for n, case in enumerate(plain.cases)
+    )
+    path = write_scenario_files(tmp_path / "scenario", replace(plain, cases=cases))
+    fake_run(path, tmp_path / "run", overrides=Overrides(arms=("prompt", "rag"), seeds=1), remember=False)
+    small = redacted(api.report_data(tmp_path / "run"))
+    shown, rows = to_markdown(build_report(small)), [[*table.rows] for table in flat_tables([small])]
+    page = to_html(build_report(small))
+    assert "[phone]" in page
+    assert len({case.id for case in small.cases}) == len({case.group for case in small.cases}) * 2 == 12
+    large()
+    data = redacted(api.report_data(tmp_path / "run"))
+    assert isinstance(data.cases, spool.Spooled)
+    assert all(isinstance(found, ByName) for found in (data.passages, *data.predictions.arms.values()))
+    assert tuple(data.predictions) == tuple(small.predictions)
+    assert replace(data, cases=tuple(data.cases), predictions=small.predictions) == small
+    assert to_markdown(build_report(data)) == shown
+    assert to_html(build_report(data)) == page
+    assert [[*table.rows] for table in flat_tables([data])] == rows
+    assert not re.search(r"7946|@firm", page + shown + repr(rows))
+
+
 def test_of_several_predictions_the_first_that_is_no_error_counts(tmp_path, large):
     folder = RunFolder(tmp_path)
     said = [("a", "1", None), ("a", "2", "lost"), ("b", "1", "lost"), ("a", "2", "lost again"), ("a", "2", None)]
@@ -152,7 +180,8 @@ def test_lines_read_like_a_tuple(tmp_path, large):
     assert (found != 3) is True
     assert (found[2], found[-1], found[2:4], list(found)) == (cases[2], cases[-1], cases[2:4], list(cases))
     assert [len(part) for part in in_parts(found, 4)] == [4, 4, 1]
-    assert by_name(found, lambda case: case.id)["c5"] == cases[5] == by_name(cases, lambda case: case.id)["c5"]
+    names = [case.id for case in cases]
+    assert by_name(found, names)["c5"] == cases[5] == by_name(cases, names)["c5"]
     with pytest.raises(IndexError):
         found[9]
 

@@ -55,9 +55,10 @@ def test_what_is_read_from_disk_is_masked_too():
         predictions=AllOf(arms),
         passages=MappingProxyType(data.passages),
     )
-    assert redacted(read) == redacted(
-        replace(data, predictions=tuple(AllOf(arms)), case_scores=tuple(data.case_table), cases=read.cases)
-    )
+    held = redacted(replace(data, predictions=tuple(AllOf(arms)), case_scores=tuple(data.case_table), cases=read.cases))
+    done = redacted(read)
+    assert tuple(done.predictions) == held.predictions
+    assert replace(done, predictions=held.predictions) == held
 
 
 def test_the_original_is_not_touched():
@@ -78,6 +79,16 @@ def test_ids_that_are_masked_stay_apart_and_find_what_they_found():
     assert [case.id for case in done.cases[:2]] == ["[email]", "[email] 2"]
     assert len(done.case_score_of) == len(data.case_score_of)
     assert done.case_score_of["[email] 2", "rag"].answer == data.case_score_of[second, "rag"].answer
+
+
+def test_many_ids_that_are_masked_alike_stay_apart_from_those_that_look_so():
+    data = builders.large(cases=3000, arms=2)
+    names = ["[email]", "[email] 3", "[email] x", *(f"m{n}@x.example" for n in range(2997))]
+    cases = tuple(replace(case, id=name) for case, name in zip(data.cases, names, strict=True))
+    done = redacted(replace(data, cases=cases, case_scores=(), predictions=()))
+    found = [case.id for case in done.cases]
+    assert found[:6] == ["[email]", "[email] 3", "[email] x", "[email] 2", "[email] 4", "[email] 5"]
+    assert len(set(found)) == 3000
 
 
 def test_passages_are_found_by_their_masked_ids():

@@ -143,7 +143,8 @@ class Evidence:
     @cached_property
     def cases(self) -> Mapping[str, Case]:
         """The main run's eval cases by id."""
-        return by_name(self.folder.cases(), lambda case: case.id)
+        cases = self.folder.cases()
+        return by_name(cases, (case.id for case in cases))
 
     @cached_property
     def words(self) -> int:
