@@ -1,5 +1,7 @@
 """Whole bills, line by line, as the reader gets them; what each line should be was worked out by hand once."""
 
+from itertools import pairwise
+
 import pytest
 
 from advisor.costs import cost_of
@@ -200,6 +202,15 @@ def test_the_curve_is_closer_where_bills_have_steps_and_ends_at_a_million_reques
     volumes = [one.requests_per_day for one in costs.curve]
     assert (volumes[0], volumes[-1]) == (10, 1e6)
     assert {10 ** (step / a_decade) for step in range(a_decade, 6 * a_decade + 1)} <= set(volumes)
+    jumps = {
+        approach: sum(
+            after.requests_per_day == pytest.approx(before.requests_per_day * 1.0001, rel=1e-9)
+            and after.first_year[approach] - before.first_year[approach] > 100
+            for before, after in pairwise(costs.curve)
+        )
+        for approach in APPROACHES
+    }
+    assert all(count > 0 for count in jumps.values()) == (answers is CONTRACTS), "where a machine is added"
     # The grid, the asked volume, at most a break-even a pair, and both sides of ten steps a bill.
     steps = 2 * 10 * len(APPROACHES) if answers is CONTRACTS else 0
     assert len(volumes) <= 5 * a_decade + 2 + len(costs.break_evens) + steps

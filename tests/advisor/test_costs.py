@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from advisor.costs import (
+    MOST_MACHINES,
     Bill,
     Hosting,
     break_even,
@@ -156,7 +157,7 @@ def test_the_smallest_gain_that_pays_makes_the_volume_the_break_even(once, month
 
 @pytest.mark.parametrize(("volume", "price"), [(0, 1), (1, 0), (-1, 1)])
 def test_no_smallest_gain_without_a_volume_and_a_price_of_errors(volume, price):
-    with pytest.raises(ValueError, match="must be above 0"):
+    with pytest.raises(ValueError, match=r"^the requests a month and the price of a wrong answer must be above 0$"):
         smallest_gain_that_pays(plain("rag"), plain("rag"), requests_per_month=volume, error_cost=price)
 
 
@@ -227,6 +228,22 @@ def test_the_break_even_says_which_is_cheaper_where(first, second, order, volume
     assert (found.first, found.second) == order
     assert found.requests_per_day == (None if volume is None else pytest.approx(volume))
     assert found.text == text
+
+
+@pytest.mark.parametrize(("highest", "steps"), [(350, [100, 200, 300]), (300, [100, 200, 300]), (99, []), (100, [100])])
+def test_own_machines_grow_in_steps_up_to_the_highest_volume(highest, steps):
+    own = bill("fine_tuning", hosting=Hosting(month=30, capacity=100, size="small"))
+    assert list(own.steps(highest)) == steps
+    assert list(bill("rag").steps(highest)) == []
+    assert len(list(own.steps(1e12))) == MOST_MACHINES
+
+
+@pytest.mark.parametrize("request_price", [0.02, 1e6])
+def test_a_difference_of_cents_decides_too(request_price):
+    """Where so many requests are looked at that cents are lost in rounding, the lowest volume decides."""
+    dear, cheap = bill("prompting", once=0.5, request=request_price), bill("rag", request=request_price)
+    for found in (break_even(dear, cheap), break_even(cheap, dear)):
+        assert (found.first, found.second, found.requests_per_day) == ("rag", "prompting", None)
 
 
 def test_steps_of_own_machines_are_looked_at_one_by_one():
@@ -415,6 +432,12 @@ def test_the_whole_corpus_is_not_in_the_prompt_but_its_price_is_said():
     assert note.because == "all 100,000 tokens in each prompt would add 0.0840 to the price of a request"
     names = [one.name for one in cost_of(SUPPORT, prices=PRICES).assumptions]
     assert "documents in the prompt" not in names
+
+
+@pytest.mark.parametrize(("have", "missing"), [(0, 200), (150, 50), (200, 0), (900, 0)])
+def test_only_missing_test_examples_are_paid_for(have, missing):
+    found = bills({**SUPPORT, "eval_examples": have}, priced(labels__for_test=200))["rag"]
+    assert item(found, "test examples") == pytest.approx(missing * 3.00 * 1.2)
 
 
 def test_only_missing_labels_are_paid_for():

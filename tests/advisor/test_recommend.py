@@ -155,6 +155,7 @@ def test_standings_show_the_odds_of_the_same_knowledge_and_experience_and_the_wo
     found = recommend({}, knowledge=known, shifts={"prompting": 1.5})
     shown = {one.approach: one for one in found.standings}
     assert best_approach({}, knowledge=known) == "rag"
+    assert best_approach({}, knowledge=knowing(rule("for", {"few_shot": 9.0}))) == "few_shot"
     assert (
         best_approach({}, knowledge=known, shifts={"prompting": 2.5})
         == "prompting"

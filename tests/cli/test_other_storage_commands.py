@@ -67,7 +67,9 @@ def test_score_compare_export_and_report_read_it(made, bakeoff, tmp_path):
     assert list((tmp_path / "csv").glob("*.csv"))
     code, out, _ = bakeoff("export", made, "--to", "csv", "--out", "memory://tables/one")
     assert code == 0
-    assert sorted(out.splitlines()) == sorted(f"Wrote memory://tables/one/{name}" for name in there("memory://tables/one"))
+    assert sorted(out.splitlines()) == sorted(
+        f"Wrote memory://tables/one/{name}" for name in there("memory://tables/one")
+    )
     assert there("memory://tables/one")["scores.csv"] == (tmp_path / "csv" / "scores.csv").read_bytes()
     code, out, _ = bakeoff("report", made, "--format", "md")
     assert (code, out) == (0, f"Wrote {made}/report.md\n")

@@ -388,6 +388,7 @@ def test_an_arm_that_was_stopped_is_beaten_by_the_one_that_stopped_it_and_by_wha
     unsure = {("prompt", "rag"): OPEN, ("prompt", "lora"): OPEN}
     found = decide(*evidence(values, unsure), rule=rule(), stopped=[Stopped("prompt", "rag", 40, 100, 200.0)])
     assert (found.kind, found.arm, found.tied) == (WINNER, "lora", ("lora",))
+    assert found.stopped == (Stopped("prompt", "rag", 40, 100, 200.0),)
     known = evidence_for(*evidence(values, unsure), rule=rule(), stopped=[Stopped("prompt", "rag", 40, 100, 200.0)])
     assert known.beats("rag", "prompt")
     assert known.beats("lora", "prompt")
@@ -419,6 +420,20 @@ def test_which_arm_is_cheaper_does_not_depend_on_who_is_named_first():
     assert not half.is_cheaper("lora", "few_shot")
     assert known.is_cheaper("few_shot", "rag")
     assert not known.is_cheaper("rag", "few_shot")
+
+
+@pytest.mark.parametrize(("p", "better"), [(0.0499, True), (0.05, False)])
+def test_a_p_at_alpha_is_not_below_it(p, better):
+    scores, pairs = evidence({"prompt": 0.5, "rag": 0.8}, {("prompt", "rag"): (NARROW, p)})
+    assert evidence_for(scores, pairs, rule=rule(alpha=0.05)).is_better("rag", "prompt") == better
+
+
+def test_no_arm_is_cheaper_than_itself_and_of_equal_costs_the_ladder_decides():
+    costs = [cost(arm, 100) for arm in ("prompt", "rag", "lora", "few_shot")]
+    for known in (evidence_for((), (), rule=rule(), costs=own) for own in (costs, ())):
+        assert not known.is_cheaper("rag", "rag")
+        assert known.cheapest(["lora", "few_shot", "rag", "prompt"]) == "prompt"
+        assert known.cheapest(["lora", "rag"]) == "rag"
 
 
 def test_no_margin_at_all_still_ends_in_a_verdict():

@@ -228,6 +228,16 @@ def test_a_ceiling_is_reached_by_a_flat_curve_and_never_by_a_rising_one():
     assert rising.size_to_reach(0.6) == Needed(None, None, None, 0.0)
 
 
+@pytest.mark.parametrize(
+    ("fit", "reach"), [(0.45, 0.25), (0.55, 0.25), (0.5, 0.2)], ids=["far above", "far below", "as far"]
+)
+def test_the_interval_of_a_score_reaches_as_far_as_the_further_of_the_refits_quantiles(fit, reach):
+    ceilings = np.array([fit, *np.linspace(0.25, 0.75, 11)])
+    flat = Curve(ceilings, np.zeros(12), np.ones(12), 100.0, 50)
+    found = flat.score_at(200, alpha=0.2)
+    assert (found.low, found.estimate, found.high) == pytest.approx((fit - reach, fit, fit + reach))
+
+
 def test_no_score_is_told_of_a_size_of_nothing():
     with pytest.raises(ValueError, match="a size is above 0, got 0"):
         reaching(200, REFITS).score_at(0)

@@ -9,8 +9,10 @@ import pytest
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
+from harness.stats import paired
 from harness.stats.paired import (
     Interval,
+    _constant_interval,
     mcnemar_exact,
     mean_interval,
     paired_interval,
@@ -36,6 +38,22 @@ def test_identical_arms_differ_by_nothing_give_or_take_what_so_many_cases_may_ha
     assert (found.low, found.high) == pytest.approx((-half, half), abs=0.001)
     # Wilson's bound for n of n cases alike.
     assert 1 - found.high == pytest.approx(proportion_confint(n, n, method="wilson")[0])
+
+
+def test_values_that_are_all_alike_leave_room_for_what_so_many_cases_may_have_missed_in_any_bounds():
+    alike = proportion_confint(50, 50, method="wilson")[0]
+    found = _constant_interval(0.4, 50, alpha=0.05, bounds=(-3.0, 2.0))
+    assert (found.low, found.estimate, found.high) == pytest.approx(
+        (0.4 * alike - 3 * (1 - alike), 0.4, 0.4 * alike + 2 * (1 - alike))
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "sizes"), [(10, 25, [4, 4, 2]), (8, 25, [4, 4]), (3, 25, [3]), (2, 900, [1, 1])]
+)
+def test_resamples_are_drawn_in_parts_that_add_up(monkeypatch, rows, columns, sizes):
+    monkeypatch.setattr(paired, "CELLS_PER_CHUNK", 100)
+    assert list(paired._chunks(rows, columns)) == sizes
 
 
 def test_identical_arms_in_groups_are_as_certain_as_the_groups_are_many():

@@ -126,7 +126,8 @@ def test_an_arms_mean_stays_on_the_scale_and_keeps_wilson_where_seeds_agree():
 
 def test_nothing_can_be_said_of_a_single_case_or_of_none():
     assert paired_intervals_with_seeds([[0.3], [0.1]], alphas=(0.05,)) == (Interval(0.2, -1, 1),)
-    assert math.isnan(spread([[0.3], [0.1]]).total_error)
+    single = spread([[0.3], [0.1]])
+    assert all(math.isnan(one) for one in (single.case_error, single.seed_error, single.total_error, single.df))
     assert spread([[0.3], [0.1]]).seeds == 2
     assert spread([[0.3, 0.1], [0.1, 0.0]]).case_error == pytest.approx(0.075)
     assert math.isnan(p_with_seeds(np.empty((3, 0))))
@@ -241,6 +242,22 @@ def test_the_interval_reaches_as_far_as_students_t_and_as_both_parts_in_quadratu
             math.hypot(of_cases * found.case_error, stats.t.isf(0.025, 2) * found.seed_error),
         )
         assert (both.low, both.high) == pytest.approx((both.estimate - half, both.estimate + half))
+
+
+@pytest.mark.parametrize("draw", [52, 53, 57])
+def test_where_the_seeds_spread_hardly_shows_few_degrees_of_freedom_widen_the_interval_and_raise_p(draw):
+    """Student's t with the effective degrees of freedom is then more than the reach in quadrature."""
+    d = table(np.random.default_rng(draw), (3, 20), seed_sd=0.02, case_sd=0.3, own_sd=0.3, mean=0.1)
+    found = spread(d)
+    (both,) = paired_intervals_with_seeds(d, alphas=(0.05,), resamples=2_000)
+    (cases,) = paired_intervals(d.mean(axis=0), alphas=(0.05,), resamples=2_000)
+    of_cases = (cases.high - cases.estimate) / found.case_error
+    half = stats.t.isf(0.025, found.df) * found.total_error
+    assert half > math.hypot(of_cases * found.case_error, stats.t.isf(0.025, 2) * found.seed_error)
+    assert half > of_cases * found.total_error
+    assert (both.low, both.high) == pytest.approx((both.estimate - half, both.estimate + half))
+    p = 2 * stats.t.sf(abs(d.mean()) / found.total_error, found.df)
+    assert p_with_seeds(d, resamples=2_000) == pytest.approx(p)
 
 
 def test_p_takes_the_sign_flips_where_few_cases_cannot_say_more_and_keeps_groups_together():
