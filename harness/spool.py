@@ -24,7 +24,7 @@ import msgspec
 from harness.disk import cache_folder
 from harness.errors import UserError
 from harness.holds import Held, share, taken
-from harness.lines import OnDemand
+from harness.lines import Lines, OnDemand
 
 MANY = 20_000
 """Records up to which they are held in memory, as long as they are not larger than ..."""
@@ -115,6 +115,27 @@ def kept(records: Iterable[T], kind: type[T], *, key: str = "") -> Sequence[T]:
     return made
 
 
+def for_now(records: Iterable[T], kind: type[T]) -> Lines[T]:
+    """These records on disk, gone when nobody reads them any more.
+
+    Raises:
+        UserError: the cache folder cannot be written.
+    """
+    with _named_trouble():
+        folder().mkdir(parents=True, exist_ok=True)
+        with _begun() as stream:
+            try:
+                found, at = Lines(Path(stream.name), kind), 0
+                for record in records:
+                    line = msgspec.json.encode(record)
+                    found.add(at, len(line))
+                    at += stream.write(line + b"\n")
+                stream.flush()
+            finally:
+                Path(stream.name).unlink(missing_ok=True)
+    return found
+
+
 def folder() -> Path:
     """Where spools lie."""
     return cache_folder() / "spool"
@@ -148,7 +169,7 @@ class _Hashed:
 
 def _written(held: list[T], rest: Iterable[T], kind: type[T]) -> Spooled[T]:
     """Write these records, those held and those still to come, under the digest of them all."""
-    try:
+    with _named_trouble():
         folder().mkdir(parents=True, exist_ok=True)
         with _begun() as stream:
             try:
@@ -156,6 +177,12 @@ def _written(held: list[T], rest: Iterable[T], kind: type[T]) -> Spooled[T]:
             finally:  # what is whole has its own name by now
                 for left in (Path(stream.name), _offsets_beside(stream.name)):
                     left.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _named_trouble() -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UserError(
             f"There are too many texts to be held in memory, and they cannot be kept in {folder()} "

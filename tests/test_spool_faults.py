@@ -74,6 +74,27 @@ def test_a_full_disk_leaves_nothing_behind_whichever_file_finds_no_room(limit, o
     assert names(own_cache / "spool") == []
 
 
+def test_what_is_on_disk_for_now_has_no_name_and_a_full_disk_is_a_sentence(own_cache):
+    child = started(
+        """
+        import resource
+        from harness.errors import UserError
+        three = spool.for_now(iter([1, 2, 3]), int)
+        none = spool.for_now(iter([]), int)
+        print(list(three), list(none), [path.name for path in spool.folder().glob("*.tmp*")])
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400, 400))
+        try:
+            spool.for_now(iter([1] * 300), int)
+        except UserError as error:
+            print(error)
+        """
+    )
+    shown, said = child.communicate()[0].splitlines()
+    assert shown == "[1, 2, 3] [] []"
+    assert "name another folder with BAKEOFF_CACHE" in said
+    assert names(own_cache / "spool") == []
+
+
 KILLED = """
 import time
 from harness.scenario import Document

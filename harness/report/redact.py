@@ -17,7 +17,7 @@ from harness.audit.personal import masked
 from harness.lines import AllOf, ByName, OnDemand, by_name
 from harness.report.data import ReportData
 from harness.score_table import ScoreTable
-from harness.spool import kept
+from harness.spool import for_now
 
 T = TypeVar("T")
 
@@ -25,10 +25,10 @@ T = TypeVar("T")
 def redacted(data: ReportData) -> ReportData:
     """The same report data with `[email]`, `[phone]`, `[card]`, `[iban]`, `[id number]` and `[secret]` in place of
     what is likely to be one: in cases, answers, passages, the instruction, the advice, what experiments say, and the
-    runs beside it. What a large run reads from disk is masked there: the masked records lie in the cache folder.
+    runs beside it. What a large run reads from disk is masked onto disk, and gone when nobody reads it any more.
 
     Raises:
-        UserError: they are too many to be held in memory, and the cache folder cannot be written.
+        UserError: the cache folder cannot be written.
     """
     return _masked(data, _names([data, *data.others]))
 
@@ -74,7 +74,7 @@ def _masked(value: T, names: Mapping[str, str]) -> T:
     elif isinstance(known, ScoreTable):
         known = known.with_texts(lambda text: names.get(text) or masked(text))
     elif isinstance(known, OnDemand):
-        known = kept((_masked(one, names) for one in known), known.kind)
+        known = for_now((_masked(one, names) for one in known), known.kind)
     elif isinstance(known, AllOf):
         numbers: dict[str, int] = {}
         known = AllOf({arm: _masked_table(found, names, numbers=numbers) for arm, found in known.arms.items()})
@@ -95,5 +95,5 @@ def _masked_table(known: Mapping[str, T], names: Mapping[str, str], *, numbers: 
     """`numbers`: those of the names (see `ByName`), shared by the tables that have the same ones."""
     if not isinstance(known, ByName):
         return {_masked(key, names): _masked(one, names) for key, one in known.items()}
-    records = kept((_masked(one, names) for one in known.values()), known.kind)
+    records = for_now((_masked(one, names) for one in known.values()), known.kind)
     return by_name(records, names=(_masked(name, names) for name in known), numbers=numbers)
