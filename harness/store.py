@@ -203,11 +203,11 @@ class RunFolder:
         return found
 
     def _require_its_checksum(self, name: str) -> None:
-        if fits((self.path / name).read_bytes(), self._place(name)) is False:
+        if fits(self._ordinary(name).read_bytes(), self._place(name)) is False:
             raise RunFolderError(f"{self.path / name} is damaged{MIXED_UP}. {self._what_to_do(name)}")
 
     def _unchecked(self, name: str, kind: type[T]) -> T:
-        path = self.path / name
+        path = self._ordinary(name)
         try:
             return msgspec.json.decode(path.read_bytes(), type=kind)
         except FileNotFoundError as error:
@@ -217,6 +217,13 @@ class RunFolder:
             ) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RunFolderError(f"{path} is damaged: {error}. {self._what_to_do(name)}") from error
+
+    def _ordinary(self, name: str) -> Path:
+        """The file's path; a pipe or a device could keep us waiting for ever, or never end."""
+        path = self.path / name
+        if path.exists() and not path.is_file():
+            raise RunFolderError(f"{path} is no ordinary file. {self._what_to_do(name)}")
+        return path
 
     def has(self, name: str) -> bool:
         """Whether this file is there."""
@@ -374,7 +381,7 @@ class RunFolder:
         place = self._place(name)
         data = b"".join(sealed(msgspec.json.encode(record), place) + b"\n" for record in records)
         with self._changing(name):
-            append(self.path / name, data)
+            append(self._ordinary(name), data)
 
     def write_lines(self, name: str, records: Iterable[object]) -> None:
         """Write a file of lines, all or nothing; each line is sealed with its number of how many."""
@@ -401,7 +408,7 @@ class RunFolder:
 
     def _decoded(self, name: str, kind: type[T]) -> Iterator[tuple[int, bytes, T]]:
         """Byte that a line starts at, the line, its record."""
-        path, start = self.path / name, 0
+        path, start = self._ordinary(name), 0
         if not path.exists():
             return
         decoder = msgspec.json.Decoder(kind)
@@ -418,7 +425,7 @@ class RunFolder:
 
         Once a line has a checksum, all after it have one: only an older bakeoff wrote lines without.
         """
-        place, path, checked, count = self._place(name), self.path / name, False, 0
+        place, path, checked, count = self._place(name), self._ordinary(name), False, 0
         with path.open("rb") as stream:
             for number, line in enumerate(stream, start=1):
                 if not line.endswith(b"\n"):  # the batch in flight
@@ -495,8 +502,8 @@ class RunFolder:
         if name == "predictions.jsonl":  # answers that are missing are counted by the run itself, which makes them
             return Mark()
         if name.endswith(".jsonl"):
-            return Mark(lines=_lines_in(self.path / name))
-        data = (self.path / name).read_bytes()
+            return Mark(lines=_lines_in(self._ordinary(name)))
+        data = self._ordinary(name).read_bytes()
         return Mark() if data.startswith(b"{") else Mark(checksum=f"{zlib.crc32(data):08x}")
 
     def _kept(self) -> list[Path]:
@@ -555,7 +562,7 @@ class RunFolder:
         """Cut torn last lines off the appended files."""
         for name in APPENDED:
             with _writing(self.path / name):
-                cut_torn_line(self.path / name)
+                cut_torn_line(self._ordinary(name))
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ import os
 import random
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 from bakeoffs import made
@@ -126,6 +127,30 @@ def _counted(name, err):
 
 def _without_dates(page):
     return re.sub(rb"\d\d\d\d-\d\d-\d\d[T \d:+.Z]*", b"", page)
+
+
+ODD = {"a pipe": os.mkfifo, "a device": lambda path: path.symlink_to("/dev/zero"), "a folder": os.mkdir}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_what_is_no_file_is_named_and_waited_for_by_nobody(bakeoff, tmp_path, kind):
+    rng = random.Random(40)
+    names = [path.relative_to(bakeoff.whole) for path in records(bakeoff.whole)]
+    chosen = {Path("run.json"), Path("predictions.jsonl"), *(rng.sample(names, min(len(names), TRIES // 2)))}
+    for number, name in enumerate(sorted(chosen)):
+        for command in ("report", "score", "run", "history"):
+            out = bakeoff.copy(tmp_path / f"{number}{command}" / "run")
+            (out / name).unlink()
+            ODD[kind](out / name)
+            arguments = {"run": bakeoff.run(out), "history": ("history", "--runs", out.parent)}.get(
+                command, (command, out)
+            )
+            ended = bakeoff.commands.call(*arguments)
+            case = (kind, str(name), command, ended.err[-2000:])
+            assert "Traceback" not in ended.err, case
+            assert (ended.code == 2 and name.name in ended.err) or ended.code == 0, case
+            if ended.code == 0 and command != "history":
+                assert _same_verdict(bakeoff, out), case
 
 
 # mixed up
