@@ -39,7 +39,7 @@ from harness.remote.url import RemoteUrl, remote_url
 from harness.remote.working import brought, sent_to, working_copy
 from harness.report.advice_file import AdviceFile, read_advice_file
 from harness.report.content import ReportData
-from harness.report.redact import redacted
+from harness.report.redact import all_redacted, redacted
 from harness.report.write import USUAL, Form, write_reports
 from harness.retrieval.embed import SentenceEmbedder
 from harness.scenario import Problem, Scenario, StatedAdvice
@@ -353,7 +353,8 @@ def export(*run_folders: Path, options: ExportOptions) -> tuple[str, ...]:
         raise UserError(f"Runs are exported to {', '.join(FORMATS)}; got {options.to!r}.")
     if options.uri is not None and options.to != "mlflow":
         raise UserError(f"--uri names an MLflow store and is for --to mlflow; got --to {options.to}.")
-    runs = [redacted(one) if options.redact else one for one in map(report_data, run_folders)]
+    runs = [report_data(one) for one in run_folders]
+    runs = all_redacted(runs) if options.redact else runs
     if options.to != "mlflow":
         return tuple(f"Wrote {path}" for path in write_files(runs, options.out or Path("exports"), to=options.to))
     place = options.out or Path()
@@ -395,4 +396,4 @@ def history(runs_folder: Path | RemoteUrl = Path("runs")) -> tuple[RunSummary, .
             key = folder.key()
             verdict = folder.verdict() if folder.has("verdict.json") else None
             found.append(RunSummary(file.parent, key.name, key.created, verdict))
-    return tuple(sorted(found, key=lambda summary: summary.created, reverse=True))
+    return tuple(sorted(found, key=lambda summary: (summary.created, str(summary.path)), reverse=True))

@@ -34,8 +34,8 @@ def export(
     if isinstance(out, RemoteUrl) and to == "mlflow":
         raise UserError(f"--out is a folder on this machine for --to mlflow; got {out}. A server is named with --uri.")
     with contextlib.ExitStack() as held:
-        folders = held.enter_context(at_hand(run_folders, writing=False))
         where = held.enter_context(api.sent_to(out)) if isinstance(out, RemoteUrl) else out
+        folders = held.enter_context(at_hand(run_folders, writing=False))
         lines = api.export(*folders, options=api.ExportOptions(to=to, out=where, uri=uri, redact=redact))
     for line in lines:
         say(visible(line.replace(str(where), str(out)) if isinstance(out, RemoteUrl) else line))

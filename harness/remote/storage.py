@@ -37,6 +37,8 @@ _MARKS = ("ETag", "etag", "md5Hash", "content_md5", "mtime", "LastModified", "la
 _REFUSED = ("Credential", "AccessKeyId", "SignatureDoesNotMatch", "Forbidden", "AccessDenied", "Unauthorized")
 _SECRET = re.compile(r"SECRET|KEY|TOKEN|PASSWORD|CREDENTIAL|CONNECTION_STRING", re.IGNORECASE)
 _PART = ".part"
+LONGEST_NAME = 240
+"""Bytes of a file's or folder's name; Linux and macOS have 255, and a few are for what is written beside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,13 @@ class Storage:
         self._system, self._root = system, root.rstrip("/")
         self._all_or_nothing = url.protocol in OBJECT_STORES
 
-    def files(self) -> dict[str, Entry]:
+    def files(self, *, odd: bool = False) -> dict[str, Entry]:
         """All files in the folder by relative name, but for hidden ones; none where there is no folder.
 
+        Names that no folder here could have are refused, or, with `odd`, passed over.
+
         Raises:
-            RemoteError: it cannot be listed, or a name is none that a folder here could have.
+            RemoteError: it cannot be listed, or there is such a name.
         """
         found = {}
         for path, info in self._asked("listed", self._found).items():
@@ -72,7 +76,9 @@ class Storage:
                 or any(part.startswith(".") and part != ".." for part in parts)
             ):
                 continue
-            if not all(parts) or ".." in parts or re.search(r"[\\\x00-\x1f]", name):
+            if _is_odd(name, parts):
+                if odd:
+                    continue
                 raise RemoteError(f"{self.url} holds a file that no run folder has ({name!r}). Name another folder.")
             mark = next((f"{key} {info[key]}" for key in _MARKS if info.get(key) is not None), "")
             size = int(info["size"])
@@ -187,6 +193,12 @@ class Storage:
         if isinstance(found, Exception):
             raise RemoteError(trouble(self.url, found, doing)) from found
         return found
+
+
+def _is_odd(name: str, parts: list[str]) -> bool:
+    """Whether no folder here could have it."""
+    long = any(len(part.encode("utf-8", "replace")) > LONGEST_NAME for part in parts)
+    return long or not all(parts) or ".." in parts or bool(re.search(r"[\\\x00-\x1f]", name))
 
 
 def open_storage(url: RemoteUrl, *, shared: bool = True) -> Storage:

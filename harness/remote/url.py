@@ -68,7 +68,7 @@ def remote_url(text: str) -> RemoteUrl | None:
     if match is None:
         return None
     protocol, rest = match.group(1).lower(), match.group(2).rstrip("/")
-    shown = f"{protocol}://{rest.rpartition('@')[2]}"
+    shown = f"{protocol}://{re.split('[?#]', rest.rpartition('@')[2])[0]}"  # a signature stands behind the ?
     user, at, _ = rest.partition("/")[0].rpartition("@")
     if at and (":" in user or protocol not in _USER_IS_NO_SECRET):
         raise RemoteError(

@@ -23,7 +23,7 @@ from types import FrameType
 
 import filelock
 
-from harness.errors import RemoteError, RunStopped
+from harness.errors import RemoteError, RunStopped, UserError
 from harness.generation.isolation import attempt
 from harness.holds import mark
 from harness.remote.copy import Say, WorkingCopy
@@ -41,6 +41,8 @@ AT_THE_END = (0.0, 1.0, 2.0, 4.0)
 WHEN_STOPPED = (0.0, 1.0)
 AT_ONCE = (0.0, 1.0, 2.0)
 """The same before something is begun that costs money."""
+LARGEST_BROUGHT = 16 * 2**20
+"""Bytes of a record that is read without the rest of its run."""
 TERMINATED = 128 + signal.SIGTERM
 
 
@@ -267,16 +269,27 @@ def sent_to(url: RemoteUrl) -> Iterator[Path]:
 
     Raises:
         RemoteError: the storage cannot be reached; what was written is then kept here and named.
+        UserError: the folder here cannot be written.
     """
     storage = open_storage(url)
     folder = Path(tempfile.mkdtemp(prefix="bakeoff-"))
     keep = False
     try:
-        yield folder
+        try:
+            yield folder
+        except UserError as error:
+            if str(folder) not in str(error):
+                raise
+            raise UserError(
+                f"What is to be sent to {url} cannot be written on this machine first ({folder}). Make room there, or "
+                "name another temporary folder with TMPDIR."
+            ) from error
         sent = attempt(lambda: _put_all(storage, folder))
         if isinstance(sent, Exception):
             keep = True
-            raise RemoteError(f"{sent} What was to be written there lies in {folder}.") from sent
+            raise RemoteError(
+                f"{sent} What was to be written there lies in {folder}; a part of it may be there already."
+            ) from sent
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
@@ -286,16 +299,26 @@ def sent_to(url: RemoteUrl) -> Iterator[Path]:
 def brought(url: RemoteUrl, names: Collection[str]) -> Iterator[Path]:
     """A folder here with the files of these names that the folders there hold, for as long as the block lasts.
 
+    Folders that cannot be addressed and files of more than `LARGEST_BROUGHT` bytes are passed over.
+
     Raises:
         RemoteError: the storage cannot be reached or listed.
     """
     storage = open_storage(url)
     with tempfile.TemporaryDirectory(prefix="bakeoff-") as here:
-        for name in storage.files():
+        for name, entry in storage.files(odd=True).items():
             folder, _, file = name.partition("/")
-            if folder and file in names:
+            if file in names and entry.size <= LARGEST_BROUGHT and _can_be_addressed(url, folder):
                 storage.get(name, Path(here, name))
         yield Path(here)
+
+
+def _can_be_addressed(url: RemoteUrl, folder: str) -> bool:
+    try:
+        url.child(folder)
+    except RemoteError:
+        return False
+    return True
 
 
 def _put_all(storage: Storage, folder: Path) -> None:

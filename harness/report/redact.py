@@ -7,7 +7,7 @@ look-ups still find what they found. Whose report it is (`client.toml`) is no pa
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
@@ -30,7 +30,17 @@ def redacted(data: ReportData) -> ReportData:
     Raises:
         UserError: the cache folder cannot be written.
     """
-    return _masked(data, _names([data, *data.others]))
+    return all_redacted([data])[0]
+
+
+def all_redacted(runs: Sequence[ReportData]) -> list[ReportData]:
+    """Several runs, each as `redacted`; an id that several of them have is masked alike in all.
+
+    Raises:
+        UserError: the cache folder cannot be written.
+    """
+    names = _names([one for data in runs for one in (data, *data.others)])
+    return [_masked(data, names) for data in runs]
 
 
 def _names(runs: Collection[ReportData]) -> dict[str, str]:

@@ -81,19 +81,35 @@ def test_score_compare_export_and_report_read_it(made, bakeoff, tmp_path):
     assert set(there("memory://reports/one")) == {"report.md"}
 
 
-def test_history_lists_the_runs_there(made, bakeoff, url, monkeypatch):
+def test_history_lists_the_runs_there_and_passes_over_what_is_none(made, bakeoff, url, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     runs = url.rpartition("/")[0]
-    storage = open_storage(remote_url(f"{runs}/begun"))
-    storage.put("run.json", there(made)["run.json"])
-    open_storage(remote_url(f"{runs}/damaged")).put("run.json", b"{")
-    code, out, _ = bakeoff("history", "--runs", runs)
-    assert code == 0
+    there_ = open_storage(remote_url(runs))
+    begun = there(made)["run.json"]
+    for folder in ("begun", "run#1", "a::b", "c" * 300, r"back\slash"):
+        there_.put(f"{folder}/run.json", begun)
+    there_.put("damaged/run.json", b"{")
+    there_.put("large/run.json", b" " * (16 * 2**20) + begun)
+    there_.put("deep/down/run.json", begun)
+    code, out, err = bakeoff("history", "--runs", runs)
+    assert code == 0, err
     assert [line.split()[2] for line in out.splitlines() if runs in line] == [f"{runs}/one", f"{runs}/begun"]
     assert "not finished: the same command goes on" in out
-    assert "damaged" not in out
     code, out, _ = bakeoff("history", "--runs", f"{runs}/elsewhere")
     assert (code, out) == (0, f"No runs under {runs}/elsewhere yet. Begin with: bakeoff run DIR\n")
+
+
+def test_tables_that_find_no_room_here_are_told_with_where_they_were_to_go(made, bakeoff, monkeypatch):
+    def full(table, path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("harness.export.write.write_csv", full)
+    code, _, err = bakeoff("export", made, "--to", "csv", "--out", "memory://tables/full")
+    assert code == 2
+    said = " ".join(err.split())
+    assert "What is to be sent to memory://tables/full cannot be written on this machine first (" in said
+    assert said.endswith("Make room there, or name another temporary folder with TMPDIR.")
+    assert there("memory://tables/full") == {}
 
 
 def test_several_runs_have_a_folder_each(bakeoff, scenario, tmp_path, url):

@@ -124,7 +124,7 @@ def test_a_large_run_is_reported_as_a_small_one(tmp_path, large):
 
 @pytest.mark.parametrize("id_", ["jo@firm.example {}", "c{}"])
 def test_a_large_run_is_masked_as_a_small_one(tmp_path, large, id_):
-    """Masked records lie on disk too, and ids, those of groups and of passages as well, stay apart and find theirs."""
+    """Masked records lie on disk too, and ids, those of groups as well, stay apart and find theirs."""
     plain = tiny_scenario(cases=12, train=20)
     cases = tuple(
         replace(case, id=id_.format(n), input=f"{case.input} Call +44 20 7946 0958", group=f"g{n // 2}@firm.example")

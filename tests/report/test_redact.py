@@ -12,8 +12,9 @@ from pypdf import PdfReader
 from harness.lines import AllOf
 from harness.publish.write import FORMATS
 from harness.records import Passage
-from harness.report.redact import redacted
+from harness.report.redact import all_redacted, redacted
 from harness.report.write import Form, write_reports
+from harness.score_table import table_of
 
 SENSITIVE = {
     "mail": ("jane.doe@firm.example", "[email]"),
@@ -89,6 +90,31 @@ def test_many_ids_that_are_masked_alike_stay_apart_from_those_that_look_so():
     found = [case.id for case in done.cases]
     assert found[:6] == ["[email]", "[email] 3", "[email] x", "[email] 2", "[email] 4", "[email] 5"]
     assert len(set(found)) == 3000
+
+
+def test_runs_side_by_side_mask_an_id_that_both_have_alike_and_others_apart():
+    data = builders.winner()
+
+    def run(*names):
+        ids = {case.id: name for case, name in zip(data.cases, names, strict=False)}
+        cases = tuple(replace(case, id=ids.get(case.id, case.id)) for case in data.cases)
+        return replace(data, cases=cases, case_scores=(), predictions=())
+
+    one, other = run("jo@x.example", "ann@x.example"), run("bob@x.example", "jo@x.example")
+    beside = redacted(replace(one, others=(other,)))
+    apart = all_redacted([one, other])
+    for first, second in ((beside, beside.others[0]), apart):
+        assert [case.id for case in first.cases[:2]] == ["[email]", "[email] 2"]
+        assert [case.id for case in second.cases[:2]] == ["[email] 3", "[email]"]
+
+
+def test_groups_are_masked_in_the_table_of_scores_too():
+    data = builders.winner()
+    cases = tuple(replace(case, group=f"g{n % 2}@x.example") for n, case in enumerate(data.cases))
+    grouped = replace(data, cases=cases, case_scores=table_of(data.case_scores, cases))
+    done = redacted(grouped)
+    assert done.case_table.roll.grouped([0, 1, 2]) == ("group [email]", "group [email] 2", "group [email]")
+    assert table_of(tuple(done.case_scores), done.cases).roll.grouped([0, 1]) == ("group [email]", "group [email] 2")
 
 
 def test_passages_are_found_by_their_masked_ids():
