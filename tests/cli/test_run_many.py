@@ -88,7 +88,7 @@ def test_on_a_cluster_too_a_run_that_ends_on_the_way_stops_none_and_its_exit_cod
     code, out, err = bakeoff("run", small, scenario, *FEW, "--engine", "ray", "--out", tmp_path / "out")
     assert code == 2
     assert f"bakeoff: {small}: " in err
-    assert "predictions.jsonl cannot be written" in err
+    assert "predictions.jsonl is no ordinary file" in err
     assert [file.parent.name for file in tmp_path.glob("out/*/verdict.json")] == ["capitals"]
     assert out.count("Report: ") == 2
 

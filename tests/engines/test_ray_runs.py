@@ -203,7 +203,7 @@ def test_an_error_around_a_call_of_one_run_is_handed_to_this_machine_and_the_oth
         assert verdict(tmp_path / "there" / path.name) == verdict(tmp_path / "here" / path.name)
 
 
-def test_a_run_whose_folder_cannot_be_written_on_the_way_ends_alone(tmp_path, monkeypatch):
+def test_a_run_with_a_folder_in_the_way_of_its_answers_ends_alone(tmp_path, monkeypatch):
     wish = Overrides(arms=("prompt", "rag"), seeds=1)
     paths = [scenario(tmp_path / name, cases=20, country=f"Land{name}") for name in "ab"]
     first, asked_for = of_run("a"), []
@@ -217,7 +217,7 @@ def test_a_run_whose_folder_cannot_be_written_on_the_way_ends_alone(tmp_path, mo
     runs = [asked(path, tmp_path / "out" / path.name, overrides=wish) for path in paths]
     ended, finished = run_on_cluster(runs, address=None, watcher=FakeWatcher())
     assert isinstance(ended, RunFolderError)
-    assert "predictions.jsonl cannot be written" in str(ended)
+    assert "predictions.jsonl is no ordinary file" in str(ended)
     assert len(asked_for) < 7, "not everything more was asked of the cluster for it"
     assert not RunFolder(tmp_path / "out" / "a").has("verdict.json")
     fake_run(paths[1], tmp_path / "here", overrides=wish, remember=False)
