@@ -1,7 +1,6 @@
 """Intervals and tests of paired scores on single samples; their long-run behaviour is in test_paired_coverage.py."""
 
 import math
-import time
 import tracemalloc
 
 import numpy as np
@@ -185,17 +184,13 @@ def test_resampled_weights_draw_whole_groups():
 
 
 @pytest.mark.parametrize("grouped", [False, True])
-def test_two_thousand_cases_take_about_a_second_and_little_memory(grouped):
+def test_two_thousand_cases_take_little_memory(grouped):
     rng = np.random.default_rng(0)
     differences = rng.random(2000) - rng.random(2000)
     clusters = [str(i // 2) for i in range(2000)] if grouped else None
-    start = time.process_time()
-    paired_interval(differences, alpha=0.05, clusters=clusters)
-    permutation_p(differences, clusters=clusters)
-    # 0.6 s on the machine this was written on; loose, because others share the machine.
-    assert time.process_time() - start < 4
     tracemalloc.start()
     paired_interval(differences, alpha=0.05, clusters=clusters)
+    permutation_p(differences, clusters=clusters)
     assert tracemalloc.get_traced_memory()[1] < 100e6
     tracemalloc.stop()
 
