@@ -25,8 +25,8 @@ def export(
 ) -> None:
     """Give finished runs to other programs: rows for notebooks and spreadsheets, or runs for a tracker.
 
-    Loads no model. Without --uri nothing leaves this machine. A run that is in the MLflow store already is not written
-    again.
+    Loads no model. Nothing leaves this machine but to what --uri or --out names. A run that is in the MLflow store
+    already is not written again.
     """
     from harness import api
     from harness.publish.text import visible

@@ -58,10 +58,10 @@ class Storage:
         self._system, self._root = system, root.rstrip("/")
         self._all_or_nothing = url.protocol in OBJECT_STORES
 
-    def files(self, *, odd: bool = False) -> dict[str, Entry]:
+    def files(self, *, skip_odd: bool = False) -> dict[str, Entry]:
         """All files in the folder by relative name, but for hidden ones; none where there is no folder.
 
-        Names that no folder here could have are refused, or, with `odd`, passed over.
+        Names that no folder here could have are refused, or, with `skip_odd`, passed over.
 
         Raises:
             RemoteError: it cannot be listed, or there is such a name.
@@ -77,7 +77,7 @@ class Storage:
             ):
                 continue
             if _is_odd(name, parts):
-                if odd:
+                if skip_odd:
                     continue
                 raise RemoteError(f"{self.url} holds a file that no run folder has ({name!r}). Name another folder.")
             mark = next((f"{key} {info[key]}" for key in _MARKS if info.get(key) is not None), "")

@@ -306,7 +306,7 @@ def brought(url: RemoteUrl, names: Collection[str]) -> Iterator[Path]:
     """
     storage = open_storage(url)
     with tempfile.TemporaryDirectory(prefix="bakeoff-") as here:
-        for name, entry in storage.files(odd=True).items():
+        for name, entry in storage.files(skip_odd=True).items():
             folder, _, file = name.partition("/")
             if file in names and entry.size <= LARGEST_BROUGHT and _can_be_addressed(url, folder):
                 storage.get(name, Path(here, name))
